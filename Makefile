@@ -1,0 +1,58 @@
+# The verbs of this repository. People and CI use the same ones.
+#   make demo     a whole onboarding on this machine, by itself        (Python 3.11+, no root)
+#   make sandbox  the same servers, for you to play both people        (Python 3.11+, no root)
+#   make test     everything that is checked                           (root, for Debian's PostgreSQL)
+#   make check    the quick part: style, types, import rules
+#   make fmt      put the code in order
+#   make lock     pin the newest dependencies that pyproject.toml allows
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+PG_BIN := $(firstword $(wildcard /usr/lib/postgresql/*/bin/initdb))
+
+.PHONY: demo sandbox test check fmt lock debian clean
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n '2,7s/^# *//p' Makefile
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "keyturn needs Python 3.11 or newer; set PYTHON=…" >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(READY)
+	$(BIN)/keyturn demo
+
+sandbox: $(READY)
+	$(BIN)/keyturn sandbox
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: $(READY) debian check
+	$(BIN)/pytest
+
+debian:
+ifeq ($(PG_BIN),)
+	@[ "$$(id -u)" = 0 ] || { echo "make test installs Debian's postgresql package and needs root for it" >&2; exit 2; }
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql
+endif
+
+fmt: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(READY)
+	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
+		--upgrade --custom-compile-command "make lock" --output-file requirements.lock --quiet
+
+clean:
+	rm -rf .venv var dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
