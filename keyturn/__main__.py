@@ -1,0 +1,5 @@
+"""`python -m keyturn` is the command `keyturn`."""
+
+from keyturn.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""Values and rules. No I/O, no vendor words, no framework but pydantic for the manifest."""
