@@ -1,0 +1,1 @@
+"""WHEN: order, pauses, schedules. No I/O of their own."""

@@ -1,0 +1,118 @@
+"""Prefect, from outside a run: start, resume, ask. The only file of `keyturn` that imports `prefect`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from uuid import UUID
+
+import httpx
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.responses import SetStateStatus
+from prefect.client.schemas.objects import StateType
+from prefect.exceptions import ObjectNotFound
+from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
+
+from keyturn.domain.attempt import Attempt
+from keyturn.errors import ConfigurationError, UnavailableError, VendorRefusedError
+from keyturn.ports import RunState
+
+DEPLOYMENT = "onboard/onboard"
+_CLIENT_ERROR = 400
+_SERVER_ERROR = 500
+_MOVING = {StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING, StateType.CANCELLING}
+
+
+@dataclass(frozen=True, slots=True)
+class PrefectRuns:
+    """Implements `keyturn.ports.Runs` on the server that Prefect's own settings name."""
+
+    deployment: str = DEPLOYMENT
+
+    def start(self, attempt: Attempt) -> UUID:
+        """Start a run from the deployment.
+
+        The idempotency key is the attempt, its number and the run before, so two callers who saw the same state get
+        the same run, and a run that ended can be followed by another.
+
+        Raises:
+            ConfigurationError: there is no such deployment.
+        """
+        key = f"{attempt.id}:{attempt.fence}:{attempt.flow_run_id or 'first'}"
+        with _prefect() as client:
+            try:
+                deployment = client.read_deployment_by_name(self.deployment)
+            except ObjectNotFound:
+                raise ConfigurationError(
+                    self.deployment, "Prefect has no such deployment", "Run `prefect deploy --all` in keyturn's folder."
+                ) from None
+            run = client.create_flow_run_from_deployment(
+                deployment.id,
+                parameters={"key": str(attempt.key), "attempt": str(attempt.id)},
+                idempotency_key=key,
+                tags=["keyturn", f"integration:{attempt.key}"],
+            )
+        return run.id
+
+    def resume(self, flow_run_id: UUID) -> bool:
+        """Ask to resume; `False` when Prefect does not accept it because the run is not suspended."""
+        with _prefect() as client:
+            try:
+                answer = client.resume_flow_run(flow_run_id)
+            except ObjectNotFound:
+                return False
+        return answer.status is SetStateStatus.ACCEPT
+
+    def state(self, flow_run_id: UUID) -> RunState:
+        """What has become of the run."""
+        with _prefect() as client:
+            try:
+                state = client.read_flow_run(flow_run_id).state
+            except ObjectNotFound:
+                return RunState.UNKNOWN
+        if state is None or state.type in _MOVING:
+            return RunState.MOVING
+        return RunState.SUSPENDED if state.type is StateType.PAUSED else RunState.ENDED
+
+    def url(self, flow_run_id: UUID) -> str:
+        """The run's page."""
+        base = PREFECT_UI_URL.value()
+        return f"{base.rstrip('/')}/runs/flow-run/{flow_run_id}" if base else ""
+
+
+def examine_server() -> tuple[str, bool]:
+    """The server's version, and whether the deployment is there; for `keyturn doctor`."""
+    with _prefect() as client:
+        version = str(client.api_version())
+        try:
+            client.read_deployment_by_name(DEPLOYMENT)
+        except ObjectNotFound:
+            return version, False
+    return version, True
+
+
+@contextmanager
+def _prefect() -> Iterator[SyncPrefectClient]:
+    """A client, with every failure of the way to the server translated."""
+    address = PREFECT_API_URL.value()
+    if not address:
+        raise ConfigurationError(
+            "PREFECT_API_URL", "is not set", "Set it to the Prefect server's address, ending in /api."
+        )
+    try:
+        with get_client(sync_client=True) as client:
+            yield client
+    except httpx.HTTPStatusError as error:
+        status = error.response.status_code
+        if _CLIENT_ERROR <= status < _SERVER_ERROR:
+            raise VendorRefusedError(
+                address, f"Prefect answered HTTP {status}", "Check PREFECT_API_URL and its key."
+            ) from None
+        raise UnavailableError(address, f"Prefect answered HTTP {status}", "Try again when the server is up.") from None
+    except (httpx.TransportError, RuntimeError) as error:
+        raise UnavailableError(
+            address,
+            f"Prefect cannot be reached ({type(error).__name__})",
+            "Start the server, or correct PREFECT_API_URL.",
+        ) from None

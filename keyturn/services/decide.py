@@ -1,0 +1,61 @@
+"""A person decides at a gate; then, and only then, Prefect is asked to go on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from keyturn.domain.gate import Gate, GateKind, GateState, Person
+from keyturn.domain.integration import IntegrationKey
+from keyturn.errors import GateClosedError, TransientError
+from keyturn.ports import Ledger, Runs
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A recorded decision. `resumed` is false while Prefect has not taken the resume; the watch flow asks again."""
+
+    gate: Gate
+    resumed: bool
+
+
+def approve(ledger: Ledger, runs: Runs, person: Person, key: IntegrationKey, digest: str, note: str) -> Decided:
+    """Say yes to the digest that the person has seen.
+
+    Raises:
+        RefusedError: the decision does not count, and why.
+    """
+    with ledger.deciding(key, GateKind.APPROVE) as at:
+        gate = at.decide(person, approved=True, digest=digest, note=note, answer={})
+    return Decided(gate, pass_on(ledger, runs, gate))
+
+
+def reject(ledger: Ledger, runs: Runs, person: Person, key: IntegrationKey, reason: str) -> Decided:
+    """Say no at whatever gate of the integration is open; the attempt ends.
+
+    Raises:
+        RefusedError: nothing is open, or the decision does not count.
+    """
+    gates = ledger.gates(key=key)
+    if not gates:
+        raise GateClosedError(str(key), "nothing is being asked about this integration", "See `keyturn status`.")
+    with ledger.deciding(key, gates[0].kind) as at:
+        gate = at.decide(person, approved=False, digest=at.gate.digest, note=reason, answer={})
+    return Decided(gate, pass_on(ledger, runs, gate))
+
+
+def pass_on(ledger: Ledger, runs: Runs, gate: Gate) -> bool:
+    """Ask Prefect to resume after a gate closed.
+
+    A resume that Prefect does not take now is owed, not lost: the flow looks once more after suspending, and the watch
+    flow repeats it. So a failure here is reported and never undoes a decision.
+    """
+    if gate.state is GateState.OPEN:
+        return False
+    run = ledger.attempt(gate.attempt_id).flow_run_id
+    try:
+        taken = run is not None and runs.resume(run)
+    except TransientError:
+        return False
+    if taken:
+        ledger.resumed(gate.id)
+    return taken

@@ -1,0 +1,137 @@
+"""The hand-over of a client secret: from a person's hands into Vault, and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from keyturn.domain.credential import Credential, Probe, ProbeOutcome
+from keyturn.domain.gate import Gate, GateKind, GateState, Person, admit
+from keyturn.domain.integration import IntegrationKey
+from keyturn.domain.pair import faults_of_pair
+from keyturn.errors import CredentialRefusedError, GateClosedError, WrappingTokenUsedError
+from keyturn.ports import Deciding, Ledger, PersonalVault, Runs, TokenEndpoint
+from keyturn.services.decide import pass_on
+from keyturn.services.stage import as_body
+
+Obtain = Callable[[], Credential]
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A pair was taken: the gate it closed, what Gong's token endpoint said of it, and whether the run goes on."""
+
+    gate: Gate
+    probe: Probe
+    resumed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Where a secret is handed in, with the authority of the person who does it."""
+
+    ledger: Ledger
+    vault: PersonalVault
+    gong: TokenEndpoint
+    runs: Runs
+
+    def submit(self, key: IntegrationKey, credential: Credential) -> Submitted:
+        """Check a pair, keep it in Vault as a new version, and close the gate with a reference to it.
+
+        Nothing is kept before the gate admits the person, lint passes, and Gong has not called the pair wrong.
+
+        Raises:
+            GateClosedError: nobody asks for a secret now.
+            NotPermittedError: this person may not hand it in.
+            CredentialRefusedError: lint or Gong says that the pair is wrong.
+        """
+        return self._submit(key, self.vault.whoami(), lambda: credential)
+
+    def submit_wrapped(self, key: IntegrationKey, wrapping_token: str) -> Submitted:
+        """The same, with Vault's single-use wrapping token instead of the pair.
+
+        The token is opened only after the gate has admitted the person, so a refusal does not use it up.
+
+        Raises:
+            WrappingTokenUsedError: somebody opened it before; recorded in the audit trail as an alert.
+        """
+        return self._submit(key, self.vault.whoami(), lambda: self.vault.unwrap(wrapping_token))
+
+    def check_asked(self, key: IntegrationKey, person: Person) -> None:
+        """Refuse before anybody has typed a secret in vain.
+
+        Raises:
+            GateClosedError: nobody asks for a secret now, and why.
+            NotPermittedError: this person may not hand it in.
+        """
+        self._explain_if_not_asked(key)
+        for gate in self.ledger.gates(key=key):
+            if gate.kind is GateKind.GONG_ADMIN:
+                admit(gate, person, gate.digest)
+
+    def _submit(self, key: IntegrationKey, person: Person, obtain: Obtain) -> Submitted:
+        self._explain_if_not_asked(key)
+        with self.ledger.deciding(key, GateKind.GONG_ADMIN) as at:
+            admit(at.gate, person, at.gate.digest)
+            credential = self._obtained(at, person, obtain)
+            probe = self._checked(at, person, credential)
+            ref = self.vault.deposit(key, credential)
+            answer = as_body(ref) | {
+                "probe": probe.outcome.value,
+                "probe_status": probe.status,
+                "probe_code": probe.code,
+            }
+            gate = at.decide(person, approved=True, digest=at.gate.digest, note="", answer=answer)
+        return Submitted(gate, probe, pass_on(self.ledger, self.runs, gate))
+
+    def _obtained(self, at: Deciding, person: Person, obtain: Obtain) -> Credential:
+        try:
+            return obtain()
+        except WrappingTokenUsedError as error:
+            at.audit(person, "alert.wrapping_token_used", {"problem": error.problem})
+            raise
+
+    def _checked(self, at: Deciding, person: Person, credential: Credential) -> Probe:
+        refused = str(at.gate.question.get("refused_fingerprint", ""))
+        faults = faults_of_pair(credential)
+        if refused and self.vault.fingerprint(credential) == refused:
+            faults.append("this is the pair that Gong refused before")
+        if faults:
+            at.audit(person, "intake.refused", {"by": "lint", "faults": faults})
+            raise CredentialRefusedError(
+                str(at.gate.key),
+                "; ".join(faults),
+                "Copy Client ID and Client Secret again from Gong's table of integrations.",
+            )
+        probe = self.gong.probe(credential)
+        if probe.outcome is ProbeOutcome.WRONG_PAIR:
+            at.audit(person, "intake.refused", {"by": "probe", "status": probe.status, "code": probe.code})
+            raise CredentialRefusedError(str(at.gate.key), "Gong does not accept this pair", probe.explanation)
+        return probe
+
+    def _explain_if_not_asked(self, key: IntegrationKey) -> None:
+        """Say why there is no gate to hand a secret in at, in words that fit the moment."""
+        kinds = {g.kind for g in self.ledger.gates(key=key)}
+        if GateKind.GONG_ADMIN in kinds:
+            return
+        if GateKind.APPROVE in kinds:
+            raise GateClosedError(
+                str(key),
+                "the kit is not approved yet, so no secret is asked for",
+                "Wait for `keyturn approve`; nothing was kept of what you entered.",
+            )
+        answered = [g for g in self.ledger.gates(key=key, only_open=False) if g.kind is GateKind.GONG_ADMIN]
+        if answered and answered[-1].state is GateState.APPROVED and self._is_active(answered[-1]):
+            raise GateClosedError(
+                str(key),
+                "a secret was handed in already, and the run goes on with it",
+                "See `keyturn status`; nothing was kept of what you entered.",
+            )
+        raise GateClosedError(
+            str(key),
+            "no run is asking for a secret",
+            "Start one with `keyturn onboard`; nothing was kept of what you entered.",
+        )
+
+    def _is_active(self, gate: Gate) -> bool:
+        return self.ledger.attempt(gate.attempt_id).ended_at is None

@@ -1,0 +1,108 @@
+"""Stage `link_account`: a person gives consent by an auth link, and StackOne shows an active account.
+
+An auth link is a bearer token in a URL, so it is made when a person asks for it (`keyturn link`), shown once and kept
+nowhere; the gate remembers the sessions' ids, and those are polled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from keyturn.domain.attempt import Execution, Receipt, Stage
+from keyturn.domain.gate import Gate, GateKind, GateState, Person, Policy, admit
+from keyturn.domain.integration import IntegrationKey
+from keyturn.domain.manifest import CONNECTOR, SealedManifest
+from keyturn.domain.profile import Account, AccountSpec, ConnectSession, Link, LinkStatus
+from keyturn.ports import Clock, ConnectorHub, Ledger, Work
+from keyturn.services.asking import end_if_rejected, standing_gate
+from keyturn.services.stage import receipt_of
+
+
+def account_spec(sealed: SealedManifest) -> AccountSpec:
+    """The account that a manifest asks for."""
+    owner = sealed.manifest.stackone.origin_owner
+    return AccountSpec(owner.id, owner.name, owner.username, sealed.manifest.stackone.label)
+
+
+@dataclass(frozen=True, slots=True)
+class Linking:
+    """Waits for the consent, and makes the links for it."""
+
+    ledger: Ledger
+    hub: ConnectorHub
+    clock: Clock
+
+    def link(self, execution: Execution) -> Receipt | Gate:
+        """Look whether somebody has given consent.
+
+        Returns:
+            The receipt once an account is active, or the open gate; a link that failed, was cancelled or expired is
+            noted there, and a fresh one can be made.
+
+        Raises:
+            StageFailedError: a person declined.
+        """
+        sealed = self.ledger.manifest(execution.digest)
+        with self.ledger.exclusive(execution) as work:
+            if receipt := work.receipt(Stage.LINK_ACCOUNT):
+                return receipt
+            result = self._advance(work, execution, sealed)
+        return end_if_rejected(self.ledger, execution, result) if isinstance(result, Gate) else result
+
+    def fresh_link(self, person: Person, key: IntegrationKey, expires_in_s: int) -> Link:
+        """Make an auth link for the account that the run waits for.
+
+        Raises:
+            GateClosedError: no run waits for a consent.
+            NotPermittedError: this person may not.
+            AmbiguousError: StackOne did not answer; an unused session expires by itself, so ask again.
+        """
+        with self.ledger.deciding(key, GateKind.CONSENT) as at:
+            admit(at.gate, person, at.gate.digest)
+            spec = account_spec(self.ledger.manifest(at.gate.digest))
+            session = self.hub.create_session(str(at.gate.question["profile_id"]), spec, expires_in_s)
+            at.amend(dict(at.gate.question) | {"sessions": [*_sessions(at.gate), session.id], "last": "pending"})
+            at.audit(person, "link.made", {"session": session.id})
+        return Link(session.id, session.auth_link, self.clock.now() + timedelta(seconds=expires_in_s))
+
+    def _advance(self, work: Work, execution: Execution, sealed: SealedManifest) -> Receipt | Gate:
+        profile_id = str(receipt_of(work, Stage.CREATE_PROFILE, execution).body["profile_id"])
+        question = {"profile_id": profile_id, "sessions": [], "last": ""}
+        policy = Policy(1, sealed.manifest.admins.gong)
+        gate = standing_gate(work, self.clock, sealed, GateKind.CONSENT, policy, question)
+        if gate.state is GateState.REJECTED:
+            return gate
+        sessions = [self.hub.session(s) for s in _sessions(gate)]
+        account = self._linked(sessions)
+        if account is None:
+            return _noted(work, gate, sessions)
+        if gate.state is GateState.OPEN:
+            work.close_gate(gate.id, GateState.APPROVED, "consent was given", {"account_id": account.id})
+        return work.write_receipt(Stage.LINK_ACCOUNT, {"account_id": account.id, "profile_id": profile_id})
+
+    def _linked(self, sessions: Sequence[ConnectSession]) -> Account | None:
+        """The first account that a session led to and that StackOne itself shows as active."""
+        for session in sessions:
+            if session.status is LinkStatus.AUTHENTICATED and session.account_id:
+                account = self.hub.account(session.account_id)
+                if account.status == "active" and account.provider == CONNECTOR:
+                    return account
+        return None
+
+
+def _sessions(gate: Gate) -> list[str]:
+    sessions = gate.question.get("sessions", [])
+    return [str(s) for s in sessions] if isinstance(sessions, list) else []
+
+
+def _noted(work: Work, gate: Gate, sessions: Sequence[ConnectSession]) -> Gate:
+    """Keep what became of the newest link, for the person who looks at the gate."""
+    if not sessions:
+        return gate
+    newest = sessions[-1]
+    last = f"{newest.status.value}: {newest.error}" if newest.error else newest.status.value
+    if gate.question.get("last") == last:
+        return gate
+    return work.amend_gate(gate.id, dict(gate.question) | {"last": last})

@@ -1,0 +1,70 @@
+"""Starting an integration, or going on with its active attempt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from keyturn.domain.attempt import Attempt, AttemptState
+from keyturn.domain.gate import Person
+from keyturn.domain.integration import IntegrationKey
+from keyturn.domain.manifest import SealedManifest
+from keyturn.errors import NotPermittedError, RefusedError
+from keyturn.ports import Ledger, Opened, Runs, RunState
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What `onboard` came to: the attempt, and whether a new Prefect run was started for it."""
+
+    opened: Opened
+    attempt: Attempt
+    run_started: bool
+
+
+def start(ledger: Ledger, runs: Runs, sealed: SealedManifest, person: Person, *, restart: bool = False) -> Started:
+    """Open an attempt for a manifest, or return the active one, and see that a Prefect run carries it.
+
+    With `restart` another run is started even if Prefect says that one is under way, for a worker that died without
+    a word. That is safe: the older execution is refused at its next step.
+
+    Raises:
+        RefusedError: the active attempt is too far on to take a changed manifest.
+    """
+    opened = ledger.open_attempt(sealed, person)
+    attempt = opened.attempt
+    if not restart and _carried(runs, attempt, resume=opened.changed):
+        return Started(opened, attempt, run_started=False)
+    run = runs.start(attempt)
+    ledger.bind_run(attempt.id, run)
+    return Started(opened, ledger.attempt(attempt.id), run_started=run != attempt.flow_run_id)
+
+
+def abandon(ledger: Ledger, runs: Runs, person: Person, key: IntegrationKey, reason: str) -> Attempt:
+    """End the active attempt of an integration, and let its suspended run find that out.
+
+    Its requester may, and every operator.
+
+    Raises:
+        RefusedError: there is no active attempt.
+        NotPermittedError: this person may not.
+    """
+    active = next((a for a in ledger.attempts(key) if a.state is AttemptState.ACTIVE), None)
+    if active is None:
+        raise RefusedError(str(key), "has no active attempt", "See `keyturn status`.")
+    if person.id != active.requester and "operator" not in person.groups:
+        raise NotPermittedError(str(key), f"{person.name} neither started this attempt nor is an operator",
+                                "Ask whoever started it, or an operator.")
+    ended = ledger.abandon(active.id, person, reason)
+    if ended.flow_run_id is not None:
+        runs.resume(ended.flow_run_id)
+    return ended
+
+
+def _carried(runs: Runs, attempt: Attempt, *, resume: bool) -> bool:
+    """Whether Prefect has a run for the attempt that is not over; a changed manifest wakes a suspended one."""
+    if attempt.flow_run_id is None:
+        return False
+    state = runs.state(attempt.flow_run_id)
+    if state is RunState.SUSPENDED and resume:
+        return runs.resume(attempt.flow_run_id)
+    return state in (RunState.MOVING, RunState.SUSPENDED)

@@ -1,0 +1,94 @@
+"""Stages `fetch_secret` and `store_secret`: the handed-in pair becomes PENDING, and then CURRENT."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from keyturn.domain.attempt import Execution, Receipt, Stage
+from keyturn.domain.credential import CredentialRef, Pointer, Probe, ProbeOutcome
+from keyturn.domain.pair import faults_of_pair
+from keyturn.errors import CredentialRefusedError
+from keyturn.ports import Ledger, SecretStore, TokenEndpoint, Work
+from keyturn.services.stage import as_body, credential_ref, once, receipt_of
+
+
+@dataclass(frozen=True, slots=True)
+class Safekeeping:
+    """What Vault is told about an integration's credential, and when."""
+
+    ledger: Ledger
+    secrets: SecretStore
+    gong: TokenEndpoint
+
+    def fetch(self, execution: Execution) -> Receipt:
+        """Read what was handed in, lint and probe it again from here, and mark it PENDING.
+
+        Raises:
+            CredentialRefusedError: it is wrong after all. The receipt of `gong_admin` is withdrawn, so the next run
+                asks for the pair again.
+        """
+        try:
+            return once(self.ledger, execution, Stage.FETCH_SECRET, lambda work: self._fetched(work, execution))
+        except CredentialRefusedError as error:
+            self._ask_again(execution, error)
+            raise
+
+    def store(self, execution: Execution) -> Receipt:
+        """Make the pending pair CURRENT by one check-and-set write, unless that would put an unproven one over another.
+
+        A CURRENT that was verified is never replaced by one that was not (invariant 1): then the pair stays PENDING
+        until the new link has proven it, and `promote` is called at the end.
+        """
+        return once(self.ledger, execution, Stage.STORE_SECRET, lambda work: self._stored(work, execution))
+
+    def promote(self, execution: Execution, ref: CredentialRef) -> Pointer:
+        """Write the pointer so that `ref` is CURRENT, the former one PREVIOUS, and nothing PENDING."""
+        pointer = self.secrets.pointer(execution.key)
+        if pointer.current == ref and pointer.pending is None:
+            return pointer
+        wanted = replace(pointer, current=ref, pending=None, previous=_former(pointer, ref), **_signed(execution))
+        return self.secrets.write_pointer(execution.key, wanted)
+
+    def _fetched(self, work: Work, execution: Execution) -> dict[str, object]:
+        ref = credential_ref(receipt_of(work, Stage.GONG_ADMIN, execution))
+        probe = self._checked(execution, ref)
+        pointer = self.secrets.pointer(execution.key)
+        if ref not in (pointer.pending, pointer.current):
+            self.secrets.write_pointer(execution.key, replace(pointer, pending=ref, **_signed(execution)))
+        return as_body(ref) | {"probe": probe.outcome.value, "status": probe.status, "code": probe.code}
+
+    def _checked(self, execution: Execution, ref: CredentialRef) -> Probe:
+        credential = self.secrets.read(ref)
+        if faults := faults_of_pair(credential):
+            raise CredentialRefusedError(str(execution.key), "; ".join(faults), "Hand the pair in again.")
+        probe = self.gong.probe(credential)
+        if probe.outcome is ProbeOutcome.WRONG_PAIR:
+            raise CredentialRefusedError(
+                str(execution.key), "Gong does not accept the pair in Vault", probe.explanation
+            )
+        return probe
+
+    def _ask_again(self, execution: Execution, error: CredentialRefusedError) -> None:
+        with self.ledger.exclusive(execution) as work:
+            receipt = work.receipt(Stage.GONG_ADMIN)
+            if receipt is not None:
+                work.withdraw(Stage.GONG_ADMIN, error.problem, {"refused_fingerprint": receipt.body["fingerprint"]})
+
+    def _stored(self, work: Work, execution: Execution) -> dict[str, object]:
+        receipt = receipt_of(work, Stage.FETCH_SECRET, execution)
+        ref = credential_ref(receipt)
+        pointer = self.secrets.pointer(execution.key)
+        proven = receipt.body["probe"] == ProbeOutcome.VALID.value
+        if not proven and pointer.current not in (None, ref):
+            return as_body(ref) | {"stored_as": "pending", "why": "not proven yet, and a verified one is in use"}
+        written = self.promote(execution, ref)
+        return as_body(ref) | {"stored_as": "current", "proven": proven, "pointer": written.revision}
+
+
+def _former(pointer: Pointer, ref: CredentialRef) -> CredentialRef | None:
+    return pointer.previous if pointer.current in (None, ref) else pointer.current
+
+
+def _signed(execution: Execution) -> Mapping[str, object]:
+    return {"attempt_id": str(execution.attempt_id), "fence": execution.fence}
