@@ -42,7 +42,8 @@ class GongForm(_Part):
     short_description: _Line = Field(description="Shown in the list of integrations.")
     logo: str = Field(description="Path of a square image, relative to the manifest.")
     scopes: tuple[str, ...] = Field(
-        default=(), description="Authorization scopes, besides those derived from stackone.actions and api:users:read."
+        default=(),
+        description="Authorization scopes, besides those that stackone.actions need; name api:users:read too.",
     )
     redirect_uris: tuple[str, ...] = Field(default=(REDIRECT_URI,), description="StackOne's callback.")
     privacy_policy_url: str
@@ -140,7 +141,8 @@ class SealedManifest(_Part):
     """A manifest as it is approved: with the scopes it really asks for, and the logo's content.
 
     Scopes derived from actions depend on what StackOne says at that moment, and the logo on a file: sealing fixes
-    both, so that the digest covers what people are shown.
+    both, so that the digest covers what people are shown. The two resized logos follow from the file, and their bytes
+    differ from one image library to the next, so the digest covers the file's hash instead of them.
 
     Attributes:
         scopes: sorted, complete.
@@ -163,5 +165,6 @@ class SealedManifest(_Part):
     @property
     def digest(self) -> str:
         """SHA-256 over the canonical JSON, 64 hex digits: what an approval is about."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        body = self.model_dump(mode="json", exclude={"logo_large", "logo_small"})
+        canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(canonical.encode()).hexdigest()

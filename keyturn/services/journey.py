@@ -109,7 +109,7 @@ def _state(attempt: Attempt, *, first: bool) -> StepState:
     return StepState.NEXT if attempt.state is AttemptState.ACTIVE else StepState.STOPPED
 
 
-def _said(receipt: Receipt) -> str:
+def _said(receipt: Receipt) -> str:  # noqa: PLR0911  one a stage
     """The part of a receipt that a person wants to see."""
     body = receipt.body
     match receipt.stage:

@@ -82,8 +82,8 @@ class Planning:
         count = sum(len(self.hub.accounts(p.id)) for p in found)
         return f"{count} linked account{'s' if count != 1 else ''} would be touched"
 
-    def _writer(self, _: SealedManifest) -> str:
-        _, choice = self.writers.choose()
+    def _writer(self, _sealed: SealedManifest) -> str:
+        choice = self.writers.choose()[1]
         return f"{choice.writer}: {choice.why}"
 
     def _differences(self, sealed: SealedManifest) -> list[str]:
@@ -98,9 +98,7 @@ class Planning:
 def _changes(old: SealedManifest, new: SealedManifest) -> list[str]:
     before, after = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
     names = sorted(n for n in before.keys() | after.keys() if before.get(n) != after.get(n))
-    return [
-        f"{n} has changed" if n.startswith("logo_") else f"{n}: {before.get(n)} → {after.get(n)}" for n in names
-    ]
+    return [f"{n} has changed" if n.startswith("logo_") else f"{n}: {before.get(n)} → {after.get(n)}" for n in names]
 
 
 def _flat(tree: dict[str, object], prefix: str = "") -> dict[str, object]:

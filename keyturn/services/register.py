@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from keyturn.domain.attempt import Execution, Receipt, Stage
-from keyturn.domain.lint import Severity, lint
+from keyturn.domain.finding import errors
+from keyturn.domain.lint import lint
 from keyturn.errors import ManifestError
 from keyturn.ports import Ledger
 from keyturn.services.stage import once
@@ -19,11 +20,10 @@ def register(ledger: Ledger, execution: Execution) -> Receipt:
     """
     sealed = ledger.manifest(execution.digest)
     findings = lint(sealed.manifest)
-    errors = [f for f in findings if f.severity is Severity.ERROR]
-    if errors:
+    if faults := errors(findings):
         raise ManifestError(
             str(execution.key),
-            "; ".join(f.message for f in errors),
+            "; ".join(f.message for f in faults),
             "Correct the manifest and run `keyturn onboard` again.",
         )
     body = {

@@ -52,8 +52,11 @@ def abandon(ledger: Ledger, runs: Runs, person: Person, key: IntegrationKey, rea
     if active is None:
         raise RefusedError(str(key), "has no active attempt", "See `keyturn status`.")
     if person.id != active.requester and "operator" not in person.groups:
-        raise NotPermittedError(str(key), f"{person.name} neither started this attempt nor is an operator",
-                                "Ask whoever started it, or an operator.")
+        raise NotPermittedError(
+            str(key),
+            f"{person.name} neither started this attempt nor is an operator",
+            "Ask whoever started it, or an operator.",
+        )
     ended = ledger.abandon(active.id, person, reason)
     if ended.flow_run_id is not None:
         runs.resume(ended.flow_run_id)

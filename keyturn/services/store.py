@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from keyturn.domain.attempt import Execution, Receipt, Stage
@@ -47,15 +46,15 @@ class Safekeeping:
         pointer = self.secrets.pointer(execution.key)
         if pointer.current == ref and pointer.pending is None:
             return pointer
-        wanted = replace(pointer, current=ref, pending=None, previous=_former(pointer, ref), **_signed(execution))
-        return self.secrets.write_pointer(execution.key, wanted)
+        wanted = replace(pointer, current=ref, pending=None, previous=_former(pointer, ref))
+        return self.secrets.write_pointer(execution.key, _signed(wanted, execution))
 
     def _fetched(self, work: Work, execution: Execution) -> dict[str, object]:
         ref = credential_ref(receipt_of(work, Stage.GONG_ADMIN, execution))
         probe = self._checked(execution, ref)
         pointer = self.secrets.pointer(execution.key)
         if ref not in (pointer.pending, pointer.current):
-            self.secrets.write_pointer(execution.key, replace(pointer, pending=ref, **_signed(execution)))
+            self.secrets.write_pointer(execution.key, _signed(replace(pointer, pending=ref), execution))
         return as_body(ref) | {"probe": probe.outcome.value, "status": probe.status, "code": probe.code}
 
     def _checked(self, execution: Execution, ref: CredentialRef) -> Probe:
@@ -90,5 +89,5 @@ def _former(pointer: Pointer, ref: CredentialRef) -> CredentialRef | None:
     return pointer.previous if pointer.current in (None, ref) else pointer.current
 
 
-def _signed(execution: Execution) -> Mapping[str, object]:
-    return {"attempt_id": str(execution.attempt_id), "fence": execution.fence}
+def _signed(pointer: Pointer, execution: Execution) -> Pointer:
+    return replace(pointer, attempt_id=str(execution.attempt_id), fence=execution.fence)

@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass
 
 from keyturn.domain.attempt import AttemptState, Execution, Receipt, Stage
 from keyturn.domain.credential import CredentialRef, ProbeOutcome
+from keyturn.domain.finding import errors
 from keyturn.domain.integration import IntegrationKey
-from keyturn.domain.lint import Severity, lint
+from keyturn.domain.lint import lint
 from keyturn.domain.manifest import CONNECTOR, SealedManifest
 from keyturn.domain.pair import faults_of_pair
 from keyturn.domain.verdict import Layer, LayerResult, LayerStatus, Verdict
@@ -81,9 +82,9 @@ class Examination:
                 Safekeeping(self.ledger, self.secrets, self.gong).promote(execution, credential_ref(stored))
 
     def _pair_layers(self, sealed: SealedManifest, receipts: Sequence[Receipt]) -> tuple[LayerResult, LayerResult]:
-        errors = [f.message for f in lint(sealed.manifest) if f.severity is Severity.ERROR]
-        if errors:
-            return _failed(Layer.L0, "; ".join(errors), "Correct the manifest."), _skipped(Layer.L1, "lint failed")
+        faults = [f.message for f in errors(lint(sealed.manifest))]
+        if faults:
+            return _failed(Layer.L0, "; ".join(faults), "Correct the manifest."), _skipped(Layer.L1, "lint failed")
         stored = next((r for r in receipts if r.stage is Stage.STORE_SECRET), None)
         if stored is None:
             return _skipped(Layer.L0, "no pair is stored yet"), _skipped(Layer.L1, "no pair is stored yet")

@@ -1,0 +1,59 @@
+"""`keyturn db`: the ledger's tables."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from keyturn.cli.options import AsJson
+
+app = typer.Typer(help="The ledger's tables: which migrations are pending, and applying them.", no_args_is_help=True)
+
+
+@app.command()
+def status(*, as_json: AsJson = False) -> None:
+    """Say which migration the ledger is at and which are pending; exit 1 if any is."""
+    from keyturn.cli import showing
+    from keyturn.ledger import migrate
+
+    url = _url()
+    current, pending = migrate.current(url), migrate.pending(url)
+    if as_json:
+        showing.as_json({"current": current, "pending": pending})
+    else:
+        typer.echo(f"current: {current or 'none'}")
+        typer.echo(f"pending: {', '.join(pending) or 'none'}")
+    raise typer.Exit(1 if pending else 0)
+
+
+@app.command()
+def upgrade() -> None:
+    """Apply every pending migration. Safe to run from several machines at once."""
+    from keyturn.ledger import migrate
+
+    url = _url()
+    pending = migrate.pending(url)
+    migrate.upgrade(url)
+    typer.echo(f"applied: {', '.join(pending) or 'nothing was pending'}")
+
+
+@app.command()
+def downgrade(
+    revision: Annotated[str, typer.Argument(help="The revision to go back to, or `base` for none.")],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask. Going back removes what later tables hold.")] = False,
+) -> None:
+    """Go back to an earlier migration."""
+    from keyturn.ledger import migrate
+
+    if not yes:
+        typer.confirm(f"Going back to {revision} removes what later tables hold. Go on?", abort=True)
+    migrate.downgrade(_url(), revision)
+    typer.echo(f"current: {migrate.current(_url()) or 'none'}")
+
+
+def _url() -> str:
+    from keyturn import settings
+
+    return settings.load().require_ledger_url()

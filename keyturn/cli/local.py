@@ -1,0 +1,109 @@
+"""Commands that need no server: `lint`, `schema`; and those that bring their own: `sandbox`, `demo`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from keyturn.cli.options import AsJson
+
+if TYPE_CHECKING:
+    from keyturn.domain.finding import Finding
+
+_STATE = Path("var/sandbox")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command()(lint)
+    app.command()(schema)
+    app.command()(sandbox)
+    app.command()(demo)
+
+
+def lint(
+    keys: Annotated[list[str] | None, typer.Argument(metavar="[KEY]...", help="Keys or files; none: all.")] = None,
+    *,
+    online: Annotated[bool, typer.Option("--online", help="Also ask whether the links answer.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check manifests: every fault at once, with line numbers. Exit 2 if one has an error."""
+    from keyturn import settings
+    from keyturn.cli import showing
+    from keyturn.services import manifests
+
+    folder = settings.load().manifests
+    paths = [manifests.find(folder, k) for k in keys] if keys else manifests.every(folder)
+    found = {str(p): _findings(p, online=online) for p in paths}
+    if as_json:
+        showing.as_json({p: [_as_dict(f) for f in fs] for p, fs in found.items()})
+    else:
+        for path, findings in found.items():
+            _show(path, findings)
+    if not paths:
+        typer.secho(f"no manifests in {folder}", err=True, fg=typer.colors.RED)
+    faulty = not paths or any(f.severity == "error" for fs in found.values() for f in fs)
+    raise typer.Exit(2 if faulty else 0)
+
+
+def schema() -> None:
+    """Print the JSON Schema of manifests, for editors."""
+    from keyturn.services import manifests
+
+    typer.echo(json.dumps(manifests.schema(), indent=2))
+
+
+def sandbox(
+    state: Annotated[Path, typer.Option("--state", help="Folder that keeps everything; can be resumed.")] = _STATE,
+) -> None:
+    """Run real servers and twins of the vendors on this machine, until Ctrl-C."""
+    from keyturn.cli.sandboxed import run_sandbox
+
+    run_sandbox(state)
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Folder for the report.")] = Path("var/demo"),
+    *,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the servers up afterwards, until Ctrl-C.")] = False,
+    assisted: Annotated[bool, typer.Option("--assisted", help="Let StackOne offer no write API.")] = False,
+) -> None:
+    """Play a whole onboarding against real servers and twins, and write a report."""
+    from keyturn.cli.sandboxed import run_demo
+
+    raise typer.Exit(run_demo(out, keep=keep, assisted=assisted))
+
+
+def _findings(path: Path, *, online: bool) -> list[Finding]:
+    from keyturn.clients.links import answering
+    from keyturn.services import manifests
+
+    return manifests.check(manifests.load(path), ask=answering if online else None)
+
+
+def _as_dict(finding: Finding) -> dict[str, object]:
+    from dataclasses import asdict
+
+    return asdict(finding)
+
+
+def _show(path: str, findings: list[Finding]) -> None:
+    from keyturn.cli import showing
+
+    rows = [
+        (
+            showing.mark(f.severity),
+            str(f.line or ""),
+            showing.plain(f.where),
+            showing.plain(f.message),
+            showing.plain(f.remedy),
+        )
+        for f in findings
+    ]
+    if rows:
+        showing.table(("", "line", "field", "what is wrong", "what to do"), rows, title=path)
+    else:
+        typer.echo(f"{path}: fine")

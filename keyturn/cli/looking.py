@@ -1,0 +1,218 @@
+"""Commands that only look: `plan`, `status`, `gates`, `verify`, `doctor`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from keyturn.cli.options import AsJson, Key
+
+if TYPE_CHECKING:
+    from keyturn.domain.gate import Gate
+    from keyturn.services.journey import Journey
+    from keyturn.services.plan import Plan
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    for command in (plan, status, gates, verify, doctor):
+        app.command()(command)
+
+
+def plan(
+    key: Key,
+    *,
+    out: Annotated[Path | None, typer.Option("--out", help="Also write the kit and both logos to this folder.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the kit for Gong's form, what exists already, and what a run would do. Changes nothing."""
+    from keyturn import wiring
+    from keyturn.cli import kit_view, showing
+    from keyturn.cli.manifest_of import sealed_of
+    from keyturn.services.plan import Planning
+
+    ports = wiring.ports()
+    sealed = sealed_of(ports, key)
+    made = Planning(ports.ledger, ports.secrets, ports.hub, ports.writers).plan(sealed)
+    admin_url = str(ports.settings.gong.admin_url)
+    if out is not None:
+        kit_view.write_kit(sealed, admin_url, out)
+    if as_json:
+        showing.as_json(_plan_json(made) | {"kit": kit_view.kit_json(sealed, admin_url)})
+        return
+    kit_view.show_kit(sealed, admin_url)
+    _show_plan(made)
+
+
+def status(
+    key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="One integration; none: all of them.")] = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="All integrations, the same as no KEY.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say where integrations stand: every stage of one, or one line each."""
+    from keyturn import wiring
+    from keyturn.cli import showing
+    from keyturn.cli.manifest_of import key_of
+    from keyturn.services.journey import journey
+
+    ports = wiring.ports()
+    one = key is not None and not everything
+    keys = [key_of(ports.settings, key)] if key is not None and one else ports.ledger.integrations()
+    journeys = [journey(ports.ledger, k) for k in keys]
+    if as_json:
+        showing.as_json(showing.journey_json(journeys[0]) if one else [showing.journey_json(j) for j in journeys])
+    elif one:
+        showing.console().print(showing.journey_tree(journeys[0]))
+    else:
+        _show_fleet(journeys)
+
+
+def gates(
+    key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="One integration; none: all.")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """List the open gates: who is asked for what, and since when."""
+    from keyturn import wiring
+    from keyturn.cli import showing
+    from keyturn.cli.manifest_of import key_of
+    from keyturn.services.journey import waits_for
+
+    ports = wiring.ports()
+    found = ports.ledger.gates(key=key_of(ports.settings, key) if key else None)
+    if as_json:
+        showing.as_json([_gate_json(g) for g in found])
+        return
+    rows = [
+        (
+            showing.plain(g.key),
+            g.kind.value,
+            showing.when(g.opened_at),
+            g.digest[:12],
+            showing.plain(waits_for(g, g.key)),
+        )
+        for g in found
+    ]
+    showing.table(("integration", "gate", "since", "digest", "waits for"), rows)
+
+
+def verify(key: Key, *, as_json: AsJson = False) -> None:
+    """Test a connection now, layer by layer. Read-only. Exit 1 if a layer fails or is not proven."""
+    from keyturn import wiring
+    from keyturn.cli import showing
+    from keyturn.cli.manifest_of import key_of
+    from keyturn.services.verify import Examination, as_body
+
+    ports = wiring.ports()
+    examination = Examination(ports.ledger, ports.secrets, ports.gong, ports.hub)
+    verdict = examination.examine_latest(key_of(ports.settings, key))
+    if as_json:
+        showing.as_json(as_body(verdict) | {"proven": verdict.proven})
+    else:
+        showing.show_verdict(verdict)
+    raise typer.Exit(0 if verdict.proven else 1)
+
+
+def doctor(
+    *,
+    live: Annotated[
+        bool, typer.Option("--live", help="Also try, read-only, what is not known of the vendors.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check every dependency, permission and version, and say what to do about each fault."""
+    from keyturn import wiring
+    from keyturn.cli import showing
+    from keyturn.cli.checkup import TO_TRY_BY_HAND, checks
+
+    results = checks(wiring.ports(), live=live)
+    if as_json:
+        showing.as_json({"checks": [_check_json(c) for c in results], "by_hand": list(TO_TRY_BY_HAND) if live else []})
+    else:
+        rows = [
+            (_tick(ok=c.ok), showing.plain(c.name), showing.plain(c.found), showing.plain(c.remedy)) for c in results
+        ]
+        showing.table(("", "check", "found", "what to do"), rows)
+        for line in TO_TRY_BY_HAND if live else ():
+            typer.echo(f"to try by hand: {line}")
+    raise typer.Exit(_exit_code([c.ok for c in results]))
+
+
+def _exit_code(answers: list[bool | None]) -> int:
+    """1 when something is wrong, 3 when something could not be asked, 0 otherwise."""
+    if False in answers:
+        return 1
+    return 3 if None in answers else 0
+
+
+def _tick(*, ok: bool | None) -> str:
+    return {True: "[green]✔[/]", False: "[red]✘[/]", None: "[yellow]?[/]"}[ok]
+
+
+def _check_json(check: object) -> dict[str, object]:
+    from dataclasses import asdict, is_dataclass
+
+    return asdict(check) if is_dataclass(check) and not isinstance(check, type) else {}
+
+
+def _show_plan(made: Plan) -> None:
+    from keyturn.cli import showing
+
+    rows = [
+        (showing.plain(f.about), showing.plain(f.says) if f.known else f"[yellow]unknown[/] {showing.plain(f.says)}")
+        for f in made.facts
+    ]
+    showing.table(("where", "what is there"), rows, title="Found")
+    showing.table(("difference to the registered manifest",), [(showing.plain(d),) for d in made.differences])
+    showing.table(("a run would",), [(f"{n}. {showing.plain(s)}",) for n, s in enumerate(made.steps, 1)])
+
+
+def _plan_json(made: Plan) -> dict[str, object]:
+    return {
+        "key": str(made.sealed.key),
+        "digest": made.sealed.digest,
+        "scopes": list(made.sealed.scopes),
+        "found": [{"about": f.about, "known": f.known, "says": f.says} for f in made.facts],
+        "differences": list(made.differences),
+        "steps": list(made.steps),
+    }
+
+
+def _show_fleet(journeys: list[Journey]) -> None:
+    from keyturn.cli import showing
+
+    rows = []
+    for j in journeys:
+        done = sum(s.state == "done" for s in j.steps)
+        now = next((s for s in j.steps if s.state != "done"), None)
+        state = j.attempt.state.value if j.attempt else "never onboarded"
+        rows.append(
+            (
+                showing.plain(j.key),
+                state,
+                f"{done}/{len(j.steps)}",
+                now.stage.value if now else "",
+                showing.plain(now.says) if now else "",
+            )
+        )
+    showing.table(("integration", "attempt", "stages", "at", "waits for"), rows)
+
+
+def _gate_json(gate: Gate) -> dict[str, object]:
+    return {
+        "id": str(gate.id),
+        "key": str(gate.key),
+        "kind": gate.kind.value,
+        "digest": gate.digest,
+        "state": gate.state.value,
+        "groups": list(gate.groups),
+        "needed": gate.needed,
+        "approvals": gate.approvals,
+        "channel": gate.channel.value,
+        "opened_at": gate.opened_at,
+        "rearm_at": gate.rearm_at,
+        "question": dict(gate.question),
+    }

@@ -1,0 +1,187 @@
+"""Commands by which people decide and act. A person is who Vault says they are, never an argument."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from keyturn.cli.options import Key, Note
+from keyturn.errors import ConfigurationError, GateClosedError
+
+if TYPE_CHECKING:
+    from keyturn.domain.credential import Credential
+    from keyturn.domain.gate import Gate
+    from keyturn.domain.integration import IntegrationKey
+    from keyturn.ports import PersonalVault
+    from keyturn.services.decide import Decided
+    from keyturn.wiring import Ports
+
+_SHORTEST_DIGEST = 8
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    for command in (approve, reject, submit, reveal, link, abandon):
+        app.command()(command)
+
+
+def approve(
+    key: Key,
+    *,
+    digest: Annotated[str, typer.Option("--digest", help="The digest you have seen; skips the question.")] = "",
+    note: Note = "",
+) -> None:
+    """Approve the kit of an integration, after looking at it."""
+    from keyturn.domain.gate import GateKind
+    from keyturn.services import decide
+
+    ports, name = _ports(), _key(key)
+    person = _vault(ports).whoami()
+    gate = _open_gate(ports, name, GateKind.APPROVE)
+    seen = _matching(gate, digest) if digest else _shown_and_confirmed(ports, gate)
+    _tell(decide.approve(ports.ledger, ports.runs, person, name, seen, note))
+
+
+def reject(key: Key, *, reason: Annotated[str, typer.Option("--reason", prompt=True, help="Why; it is kept.")]) -> None:
+    """Reject what is being asked about an integration; its attempt ends."""
+    from keyturn.services import decide
+
+    ports = _ports()
+    _tell(decide.reject(ports.ledger, ports.runs, _vault(ports).whoami(), _key(key), reason))
+
+
+def submit(
+    key: Key,
+    *,
+    stdin: Annotated[bool, typer.Option("--stdin", help="Read two lines: client id, client secret.")] = False,
+    wrapped: Annotated[
+        bool, typer.Option("--wrapped", help="Hand in Vault's wrapping token instead (with --stdin: one line).")
+    ] = False,
+) -> None:
+    """Hand in the Client ID and Client Secret from Gong. The secret is never an argument and never shown."""
+    from keyturn.services.intake import Intake
+
+    ports, name = _ports(), _key(key)
+    vault = _vault(ports)
+    intake = Intake(ports.ledger, vault, ports.gong, ports.runs)
+    intake.check_asked(name, vault.whoami())
+    submitted = (
+        intake.submit_wrapped(name, _wrapping_token(stdin=stdin))
+        if wrapped
+        else intake.submit(name, _credential(stdin=stdin))
+    )
+    typer.echo(f"{name}: taken as version {submitted.gate.answer['version']}; probe at Gong: {submitted.probe.outcome}")
+    typer.echo(submitted.probe.explanation)
+    _say_resumed(resumed=submitted.resumed)
+
+
+def reveal(key: Key) -> None:
+    """Wrap the stored pair in a single-use token, for whoever fills in StackOne's form."""
+    from keyturn.services.reveal import reveal as wrap
+
+    ports = _ports()
+    wrapped = wrap(ports.ledger, _vault(ports), _key(key))
+    typer.echo(wrapped.token)
+    typer.echo(
+        f"Opens the pair once, within {wrapped.ttl_s} s, by `vault unwrap <token>` (or `bao unwrap`). "
+        "If it was opened already, somebody else has read the pair: rotate the secret in Gong.",
+        err=True,
+    )
+
+
+def link(key: Key) -> None:
+    """Make a fresh auth link for the person who consents in Gong. It is shown once and kept nowhere."""
+    from keyturn.services.link import Linking
+
+    ports = _ports()
+    linking = Linking(ports.ledger, ports.hub, ports.clock)
+    person = _vault(ports).whoami()
+    made = linking.fresh_link(person, _key(key), ports.settings.stackone.link_expires_s)
+    typer.echo(made.url)
+    typer.echo(f"To be opened by an admin of the Gong account until {made.expires_at:%H:%M} UTC.", err=True)
+
+
+def abandon(
+    key: Key, *, reason: Annotated[str, typer.Option("--reason", prompt=True, help="Why; it is kept.")]
+) -> None:
+    """End the active attempt of an integration. What was stored in Vault and StackOne stays as it is."""
+    from keyturn.services.start import abandon as end
+
+    ports = _ports()
+    attempt = end(ports.ledger, ports.runs, _vault(ports).whoami(), _key(key), reason)
+    typer.echo(f"{key}: attempt {attempt.id} is abandoned")
+
+
+def _ports() -> Ports:
+    from keyturn import wiring
+
+    return wiring.ports()
+
+
+def _key(text: str) -> IntegrationKey:
+    from keyturn.cli.manifest_of import key_of
+
+    return key_of(_ports().settings, text)
+
+
+def _vault(ports: Ports) -> PersonalVault:
+    from keyturn import wiring
+
+    return wiring.personal_vault(ports.settings, os.environ, Path.home())
+
+
+def _open_gate(ports: Ports, key: IntegrationKey, kind: object) -> Gate:
+    gates = [g for g in ports.ledger.gates(key=key) if g.kind == kind]
+    if not gates:
+        raise GateClosedError(str(key), "no approval is being asked for", "See `keyturn status`.")
+    return gates[-1]
+
+
+def _matching(gate: Gate, given: str) -> str:
+    """The gate's digest if the given one begins it; otherwise the given one, which will be refused."""
+    if len(given) < _SHORTEST_DIGEST:
+        raise ConfigurationError("--digest", f"is shorter than {_SHORTEST_DIGEST} digits", "Copy it from the kit.")
+    return gate.digest if gate.digest.startswith(given) else given
+
+
+def _shown_and_confirmed(ports: Ports, gate: Gate) -> str:
+    from keyturn.cli.kit_view import show_kit
+
+    if not sys.stdin.isatty():
+        raise ConfigurationError("approve", "nobody is there to ask", "Give --digest with the digest you have seen.")
+    show_kit(ports.ledger.manifest(gate.digest), str(ports.settings.gong.admin_url))
+    typer.confirm(f"Approve digest {gate.digest[:12]}?", abort=True)
+    return gate.digest
+
+
+def _credential(*, stdin: bool) -> Credential:
+    from keyturn.domain.credential import Credential
+
+    if stdin:
+        lines = sys.stdin.read().splitlines()
+        if len(lines) != 2:  # noqa: PLR2004  id and secret
+            raise ConfigurationError("--stdin", f"has {len(lines)} lines", "Give two: the client id, then the secret.")
+        return Credential(lines[0], lines[1])
+    return Credential(typer.prompt("Client ID"), typer.prompt("Client Secret (not shown)", hide_input=True))
+
+
+def _wrapping_token(*, stdin: bool) -> str:
+    text = sys.stdin.readline() if stdin else str(typer.prompt("Wrapping token (not shown)", hide_input=True))
+    return text.strip()
+
+
+def _tell(decided: Decided) -> None:
+    gate = decided.gate
+    left = gate.needed - gate.approvals
+    more = f", {left} more needed" if gate.state == "open" else ""
+    typer.echo(f"{gate.key} {gate.kind}: {gate.state}{more}")
+    if gate.state != "open":
+        _say_resumed(resumed=decided.resumed)
+
+
+def _say_resumed(*, resumed: bool) -> None:
+    typer.echo("The run goes on." if resumed else "Recorded. The run takes notice by itself within a minute or two.")

@@ -1,0 +1,205 @@
+"""Manifests on disk: find, load, check, seal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from keyturn.domain import scopes
+from keyturn.domain.finding import Finding, error, errors, notice, placed
+from keyturn.domain.integration import IntegrationKey
+from keyturn.domain.lint import links_of, lint
+from keyturn.domain.manifest import Manifest, SealedManifest
+from keyturn.domain.profile import ActionInfo
+from keyturn.errors import ConfigurationError, ManifestError
+from keyturn.services.logo import Logo, read_logo
+from keyturn.services.manifest_shape import shape
+from keyturn.services.manifest_text import LARGEST_FILE, Text, parse
+
+__all__ = ["Loaded", "Logo", "check", "every", "find", "load", "read_logo", "schema", "seal"]
+
+AskLinks = Callable[[Mapping[str, str]], Sequence[Finding]]
+
+_SUFFIXES = (".yaml", ".yml")
+_UNASKED = notice(
+    "derived-scopes",
+    "stackone.actions",
+    "StackOne was not asked, so the scopes of these actions are not judged",
+    "They are judged and shown by `keyturn plan`.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A manifest file as it was read.
+
+    Attributes:
+        manifest: `None` when the file has faults of text or shape.
+        draft: the manifest with stand-ins for faulty fields; only `check` looks at it.
+        lines: line of each dotted field path, from 1.
+        findings: faults of text and shape, all of them.
+    """
+
+    path: Path
+    manifest: Manifest | None
+    draft: Manifest | None = field(repr=False)
+    lines: Mapping[str, int] = field(repr=False)
+    findings: tuple[Finding, ...] = ()
+
+    def valid(self) -> Manifest:
+        """The manifest, as far as its shape goes; `seal` also looks at what it means.
+
+        Raises:
+            ManifestError: it has faults of text or shape; these and all other errors are named.
+        """
+        if self.manifest is None:
+            raise _refusal(self.path, errors(check(self)))
+        return self.manifest
+
+
+def every(folder: Path) -> list[Path]:
+    """All manifest files of a folder, sorted.
+
+    Raises:
+        ConfigurationError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise ConfigurationError(
+            str(folder), "is not a folder", "Set KEYTURN_MANIFESTS to the folder of the manifests."
+        )
+    return sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES and path.is_file())
+
+
+def find(folder: Path, key_or_path: str) -> Path:
+    """The file of an integration: given by its path, or looked up in the folder by its key.
+
+    Raises:
+        ConfigurationError: this is neither a key nor a file, or the folder is not there.
+        ManifestError: no file of the folder, or more than one, is about this integration.
+    """
+    path = Path(key_or_path)
+    if path.suffix in _SUFFIXES or path.is_file():
+        if not path.is_file():
+            raise ConfigurationError(key_or_path, "is not a file", "Give a manifest's path, or tenant/environment.")
+        return path
+    return _only_one(IntegrationKey.parse(key_or_path), folder)
+
+
+def load(path: Path) -> Loaded:
+    """Read a manifest file. Faults of text and shape are findings.
+
+    Raises:
+        ManifestError: the file cannot be read at all.
+    """
+    text = _text(path)
+    manifest, faults = shape(text.data) if text.data or not text.findings else (None, [])
+    findings = placed([*text.findings, *faults], text.lines)
+    return Loaded(path, None if findings else manifest, manifest, text.lines, tuple(findings))
+
+
+def check(loaded: Loaded, actions: Sequence[ActionInfo] | None = None, *, ask: AskLinks | None = None) -> list[Finding]:
+    """Everything to say about a manifest file, its logo included, in the order of its lines.
+
+    Args:
+        loaded: the file as it was read.
+        actions: what StackOne offers, or `None` when it was not asked.
+        ask: tells which links do not answer (`keyturn.clients.links.answering`), or `None` to stay offline.
+    """
+    if loaded.draft is None:
+        return list(loaded.findings)
+    noticed = [*lint(loaded.draft, actions=actions), *_logo(loaded.path, loaded.draft)]
+    if actions is None and loaded.draft.stackone.actions:
+        noticed.append(_UNASKED)
+    found = [*loaded.findings, *(finding for finding in noticed if not _touches(finding.where, loaded.findings))]
+    if ask is not None:
+        links = links_of(loaded.draft.gong).items()
+        found += ask({where: link for where, link in links if not _touches(where, errors(found))})
+    return placed(found, loaded.lines)
+
+
+def seal(loaded: Loaded, actions: Sequence[ActionInfo]) -> SealedManifest:
+    """Fix what people are asked to approve: the manifest, the scopes it comes to, and the logo's content.
+
+    Args:
+        loaded: the file as it was read.
+        actions: what StackOne offers now.
+
+    Raises:
+        ManifestError: the manifest has errors; all of them are named.
+    """
+    faults = errors(check(loaded, actions))
+    if faults:
+        raise _refusal(loaded.path, faults)
+    manifest = loaded.valid()
+    logo = read_logo(_logo_path(loaded.path, manifest))
+    return SealedManifest(
+        manifest=manifest,
+        scopes=scopes.required(manifest.gong.scopes, manifest.stackone.actions, actions),
+        logo_sha256=logo.sha256,
+        logo_large=logo.large,
+        logo_small=logo.small,
+    )
+
+
+def schema() -> dict[str, object]:
+    """JSON Schema of a manifest, for editors."""
+    body = Manifest.model_json_schema()
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "keyturn manifest"}
+    return head | {name: value for name, value in body.items() if name != "title"}
+
+
+def _refusal(path: Path, faults: Sequence[Finding]) -> ManifestError:
+    problem = f"{len(faults)} error{'s' * (len(faults) != 1)}: " + "; ".join(map(str, faults))
+    return ManifestError(str(path), problem, "Correct them; `keyturn lint` shows the list again.")
+
+
+def _text(path: Path) -> Text:
+    try:
+        with path.open("rb") as file:
+            return parse(file.read(LARGEST_FILE + 1))
+    except OSError as fault:
+        raise ManifestError(str(path), f"cannot be read: {fault.strerror}", "Check the path and its rights.") from None
+
+
+def _only_one(key: IntegrationKey, folder: Path) -> Path:
+    texts = {path: _text(path) for path in every(folder)}
+    claiming = [path for path, text in texts.items() if _claims(text) == (key.tenant, key.environment)]
+    if len(claiming) == 1:
+        return claiming[0]
+    if claiming:
+        problem = f"{_names(claiming)} in {folder} are all about it"
+        raise ManifestError(str(key), problem, "Keep one, or give the path of the one you mean.")
+    unreadable = [path for path, text in texts.items() if not text.data]
+    remedy = (
+        f"{_names(unreadable)} cannot be read: run `keyturn lint`." if unreadable else "Write one, or check the key."
+    )
+    raise ManifestError(str(key), f"no manifest in {folder} is about it", remedy)
+
+
+def _claims(text: Text) -> tuple[object, object]:
+    return text.data.get("tenant"), text.data.get("environment")
+
+
+def _names(paths: Iterable[Path]) -> str:
+    return ", ".join(path.name for path in paths)
+
+
+def _logo(path: Path, manifest: Manifest) -> list[Finding]:
+    try:
+        read_logo(_logo_path(path, manifest))
+    except ManifestError as fault:
+        return [error("logo", "gong.logo", f"{manifest.gong.logo!r}: {fault.problem}", fault.remedy)]
+    return []
+
+
+def _logo_path(path: Path, manifest: Manifest) -> Path:
+    if Path(manifest.gong.logo).is_absolute():
+        remedy = "Other machines have other folders: give its path relative to the manifest."
+        raise ManifestError(str(path), "the logo's path is not relative", remedy)
+    return path.parent / manifest.gong.logo
+
+
+def _touches(where: str, faults: Iterable[Finding]) -> bool:
+    """Whether a field is one of the faulty ones, is inside one, or has one inside."""
+    return any(f"{where}.".startswith(f"{f.where}.") or f"{f.where}.".startswith(f"{where}.") for f in faults)
