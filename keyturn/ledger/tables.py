@@ -1,0 +1,183 @@
+"""The ledger's tables.
+
+Rules that must hold whatever the code does are constraints here: one active attempt an integration, one open gate of a
+kind, one decision a person, an audit trail that only grows (its trigger is made by the migration).
+
+Two things are easy to miss:
+
+* `seq` columns order rows that were written at the same moment; identifiers are random and clocks may stand still.
+* `audit` has no foreign keys. Its rows may be written by a second connection while the attempt's row is locked, and a
+  foreign key would make that connection wait for the lock, for ever.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from keyturn.domain.attempt import AttemptState
+from keyturn.domain.gate import Channel, GateState
+
+
+def _text(name: str, *, nullable: bool = False) -> Column[str]:
+    return Column(name, Text, nullable=nullable)
+
+
+def _moment(name: str, *, nullable: bool = False) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=nullable)
+
+
+def _json(name: str) -> Column[object]:
+    return Column(name, JSONB, nullable=False)
+
+
+def _one_of(column: str, values: type[StrEnum], name: str) -> CheckConstraint:
+    return CheckConstraint(f"{column} IN ({', '.join(repr(str(v)) for v in values)})", name=name)
+
+
+metadata = MetaData()
+
+manifests = Table(
+    "manifests",
+    metadata,
+    _text("digest"),
+    _text("key"),
+    _json("body"),
+    _moment("registered_at"),
+    PrimaryKeyConstraint("digest", name="pk_manifests"),
+    CheckConstraint("length(digest) = 64", name="ck_manifests_digest"),
+)
+
+integrations = Table(
+    "integrations",
+    metadata,
+    _text("key"),
+    Column("digest", Text, ForeignKey("manifests.digest", name="fk_integrations_digest"), nullable=False),
+    _moment("updated_at"),
+    PrimaryKeyConstraint("key", name="pk_integrations"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", Uuid, nullable=False, server_default=text("gen_random_uuid()")),
+    Column("seq", BigInteger, Identity(always=True), nullable=False),
+    Column("key", Text, ForeignKey("integrations.key", name="fk_attempts_key"), nullable=False),
+    Column("kind", Text, nullable=False, server_default=text("'onboarding'")),
+    Column("digest", Text, ForeignKey("manifests.digest", name="fk_attempts_digest"), nullable=False),
+    _text("requester_id", nullable=True),
+    _text("requester_name", nullable=True),
+    _text("state"),
+    Column("fence", BigInteger, nullable=False, server_default=text("0")),
+    Column("flow_run_id", Uuid, nullable=True),
+    _moment("started_at"),
+    _moment("ended_at", nullable=True),
+    Column("reason", Text, nullable=False, server_default=text("''")),
+    PrimaryKeyConstraint("id", name="pk_attempts"),
+    _one_of("state", AttemptState, "ck_attempts_state"),
+    CheckConstraint("fence >= 0", name="ck_attempts_fence"),
+    CheckConstraint("(state = 'active') = (ended_at IS NULL)", name="ck_attempts_ended"),
+)
+Index("ux_attempts_one_active", attempts.c.key, unique=True, postgresql_where=text("state = 'active'"))
+Index("ix_attempts_key", attempts.c.key, attempts.c.seq)
+
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("attempt_id", Uuid, ForeignKey("attempts.id", name="fk_receipts_attempt"), nullable=False),
+    _text("stage"),
+    _text("digest"),
+    Column("fence", BigInteger, nullable=False),
+    _json("body"),
+    _moment("at"),
+    PrimaryKeyConstraint("attempt_id", "stage", "digest", name="pk_receipts"),
+)
+
+gates = Table(
+    "gates",
+    metadata,
+    Column("id", Uuid, nullable=False, server_default=text("gen_random_uuid()")),
+    Column("seq", BigInteger, Identity(always=True), nullable=False),
+    Column("attempt_id", Uuid, ForeignKey("attempts.id", name="fk_gates_attempt"), nullable=False),
+    _text("key"),
+    _text("kind"),
+    _text("digest"),
+    _text("requester_id", nullable=True),
+    Column("needed", Integer, nullable=False),
+    Column("groups", ARRAY(Text), nullable=False),
+    _text("channel"),
+    _text("state"),
+    _moment("opened_at"),
+    _moment("rearm_at"),
+    _moment("decided_at", nullable=True),
+    _moment("resumed_at", nullable=True),
+    Column("reason", Text, nullable=False, server_default=text("''")),
+    _json("question"),
+    Column("answer", JSONB, nullable=False, server_default=text("'{}'")),
+    PrimaryKeyConstraint("id", name="pk_gates"),
+    _one_of("state", GateState, "ck_gates_state"),
+    _one_of("channel", Channel, "ck_gates_channel"),
+    CheckConstraint("needed >= 1", name="ck_gates_needed"),
+    CheckConstraint("(state = 'open') = (decided_at IS NULL)", name="ck_gates_decided"),
+)
+Index("ux_gates_one_open", gates.c.attempt_id, gates.c.kind, unique=True, postgresql_where=text("state = 'open'"))
+Index("ix_gates_attempt", gates.c.attempt_id, gates.c.kind, gates.c.seq)
+Index("ix_gates_key", gates.c.key, gates.c.seq)
+Index("ix_gates_open", gates.c.rearm_at, postgresql_where=text("state = 'open'"))
+Index(
+    "ix_gates_owed",
+    gates.c.decided_at,
+    postgresql_where=text("resumed_at IS NULL AND state IN ('approved', 'rejected')"),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("gate_id", Uuid, ForeignKey("gates.id", name="fk_decisions_gate"), nullable=False),
+    Column("seq", BigInteger, Identity(always=True), nullable=False),
+    _text("person_id"),
+    _text("person_name"),
+    _text("signed_in"),
+    Column("approved", Boolean, nullable=False),
+    _text("digest"),
+    _text("note"),
+    _moment("at"),
+    PrimaryKeyConstraint("gate_id", "seq", name="pk_decisions"),
+    UniqueConstraint("gate_id", "person_id", name="uq_decisions_once"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), nullable=False),
+    _moment("at"),
+    _text("key"),
+    Column("attempt_id", Uuid, nullable=True),
+    _text("actor"),
+    _text("signed_in"),
+    _text("event"),
+    _text("digest"),
+    _json("detail"),
+    PrimaryKeyConstraint("id", name="pk_audit"),
+)
+Index("ix_audit_key", audit.c.key, audit.c.id)

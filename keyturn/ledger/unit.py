@@ -1,0 +1,83 @@
+"""A unit of work: one transaction, with the audit rows and the notifications that belong to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, func, insert, select
+
+from keyturn.domain.attempt import Attempt
+from keyturn.domain.gate import Person
+from keyturn.ledger.faults import translated
+from keyturn.ledger.tables import audit
+from keyturn.ports import Clock
+
+CHANNEL = "keyturn"
+SYSTEM = Person("system", "system", frozenset(), "")
+NOBODY = Person("unknown", "unknown", frozenset(), "not signed in")
+
+
+@dataclass(slots=True)
+class Unit:
+    """An open transaction.
+
+    Audit rows are collected and written last: whatever orders the trail then waits for nobody's work, and a second
+    connection can still add to it in the meantime.
+    """
+
+    connection: Connection
+    clock: Clock
+    _entries: list[dict[str, object]] = field(default_factory=list)
+    _changed: set[UUID] = field(default_factory=set)
+
+    def now(self) -> datetime:
+        """The present."""
+        return self.clock.now()
+
+    def audit(self, event: str, attempt: Attempt, detail: Mapping[str, object], by: Person = SYSTEM) -> None:
+        """Say in the trail what is being done to the attempt, and wake whoever watches it when it is committed."""
+        named = {"name": by.name, **detail} if by not in (SYSTEM, NOBODY) else dict(detail)
+        self._entries.append(
+            {
+                "at": self.now(),
+                "key": str(attempt.key),
+                "attempt_id": attempt.id,
+                "actor": by.id,
+                "signed_in": by.signed_in,
+                "event": event,
+                "digest": attempt.digest,
+                "detail": named,
+            }
+        )
+        self._changed.add(attempt.id)
+
+    def settle(self) -> None:
+        """Write what was collected; the last thing before the commit."""
+        if self._entries:
+            self.connection.execute(insert(audit), self._entries)
+        for attempt_id in sorted(self._changed):
+            self.connection.execute(select(func.pg_notify(CHANNEL, str(attempt_id))))
+
+
+@contextmanager
+def transaction(engine: Engine, clock: Clock, lock_timeout_s: float, subject: str) -> Iterator[Unit]:
+    """One transaction, committed at the end, rolled back by any exception.
+
+    Args:
+        engine: the ledger's.
+        clock: dates what is written.
+        lock_timeout_s: how long to wait for somebody else's lock.
+        subject: what errors are about: an integration key or an attempt.
+    """
+    with translated(engine.url, subject) as phase, engine.connect() as connection:
+        timeout = f"{round(lock_timeout_s * 1000)}ms"
+        connection.execute(select(func.set_config("lock_timeout", timeout, True)))
+        unit = Unit(connection, clock)
+        yield unit
+        unit.settle()
+        phase.committing = True
+        connection.commit()
