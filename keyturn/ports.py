@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -73,7 +73,7 @@ class Reveal:
         accessor: identifies it in audits without opening anything.
     """
 
-    token: str
+    token: str = field(repr=False)
     accessor: str
     ttl_s: int
 

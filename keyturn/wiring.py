@@ -10,9 +10,9 @@ import logging
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from keyturn import settings as settings_module
-from keyturn.errors import NotPermittedError
 from keyturn.ports import (
     Clock,
     ConnectorHub,
@@ -24,6 +24,10 @@ from keyturn.ports import (
     TokenEndpoint,
 )
 from keyturn.settings import Settings
+
+if TYPE_CHECKING:
+    from keyturn.clients.stackone.hub import StackOneHub
+    from keyturn.clients.transport import Transport
 
 
 class Ports:
@@ -54,28 +58,27 @@ class Ports:
         from keyturn.clients.vault.session import VaultSession
         from keyturn.clients.vault.store import VaultSecretStore
 
-        return VaultSecretStore(VaultSession(self.settings.vault))
+        return VaultSecretStore(VaultSession(self.settings.vault), self.settings.vault)
 
     @cached_property
     def gong(self) -> TokenEndpoint:
         """Gong's token endpoint."""
-        from keyturn.clients.gong.token_endpoint import GongTokenEndpoint
+        from keyturn.clients.gong.token_endpoint import token_endpoint
 
-        return GongTokenEndpoint(self.settings.gong, self.clock)
+        return token_endpoint(self.settings.gong, self.clock)
 
     @cached_property
     def hub(self) -> ConnectorHub:
         """StackOne's platform API."""
-        from keyturn.clients.stackone.hub import StackOneHub
-
-        return StackOneHub(self.settings.stackone, self.clock)
+        return self._stackone[1]
 
     @cached_property
     def writers(self) -> ProfileWriters:
         """The ways a profile can be written."""
         from keyturn.clients.stackone.writers import StackOneWriters
 
-        return StackOneWriters(self.settings.stackone, self.clock)
+        transport, hub = self._stackone
+        return StackOneWriters(self.settings.stackone, transport, hub)
 
     @cached_property
     def runs(self) -> Runs:
@@ -83,6 +86,16 @@ class Ports:
         from keyturn.clients.orchestrator import PrefectRuns
 
         return PrefectRuns()
+
+    @cached_property
+    def _stackone(self) -> tuple[Transport, StackOneHub]:
+        """One connection and so one budget for everything that is asked of StackOne."""
+        from keyturn.clients.stackone.connection import connect
+        from keyturn.clients.stackone.hub import StackOneHub
+
+        self.settings.require_stackone_key()
+        transport = connect(self.settings.stackone, self.clock)
+        return transport, StackOneHub(transport)
 
 
 @functools.cache
@@ -99,15 +112,9 @@ def personal_vault(settings: Settings, environ: Mapping[str, str], home: Path) -
         NotPermittedError: there is no such token.
     """
     from keyturn.clients.vault.person import VaultPerson, person_token
+    from keyturn.clients.vault.session import VaultSession
 
-    token = person_token(environ, home)
-    if not token:
-        raise NotPermittedError(
-            "you",
-            "Vault does not know who you are",
-            "Sign in with `vault login` (or `bao login`), or set VAULT_TOKEN to your own token.",
-        )
-    return VaultPerson(settings.vault, token)
+    return VaultPerson(VaultSession(settings.vault, person_token(environ, home)), settings.vault)
 
 
 def quiet_http() -> None:
