@@ -91,19 +91,17 @@ def _as_dict(finding: Finding) -> dict[str, object]:
 
 
 def _show(path: str, findings: list[Finding]) -> None:
+    """One line a finding, so that editors and grep can use it."""
     from keyturn.cli import showing
 
-    rows = [
-        (
-            showing.mark(f.severity),
-            str(f.line or ""),
-            showing.plain(f.where),
-            showing.plain(f.message),
-            showing.plain(f.remedy),
+    for finding in findings:
+        place = f"{path}:{finding.line}" if finding.line else path
+        where = f" {finding.where}:" if finding.where else ""
+        screen = showing.console()
+        screen.print(
+            f"{showing.plain(place)}: {showing.mark(finding.severity)}:{showing.plain(where)} {showing.plain(finding.message)}"
         )
-        for f in findings
-    ]
-    if rows:
-        showing.table(("", "line", "field", "what is wrong", "what to do"), rows, title=path)
-    else:
+        if finding.remedy:
+            screen.print(f"    [dim]→ {showing.plain(finding.remedy)}[/]")
+    if not findings:
         typer.echo(f"{path}: fine")

@@ -1,0 +1,5 @@
+# Group `approver`: approves kits. That happens in keyturn's ledger, so nothing in Vault is opened.
+
+path "auth/token/lookup-self" {
+  capabilities = ["read"]
+}

@@ -1,0 +1,106 @@
+"""`keyturn sandbox` and `keyturn demo`: real servers on this machine, and a play on them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from keyturn.sandbox.stack import Running
+
+_SECRET = "KEYTURN_DEMO__CLIENT_SECRET"  # noqa: S105  the name of a variable
+
+
+def run_sandbox(state: Path) -> None:
+    """Bring everything up, say where it is, and stay until Ctrl-C."""
+    from keyturn.ledger import migrate
+    from keyturn.sandbox.stack import Stack
+    from keyturn.sandbox.twin_servers import TwinOptions
+
+    typer.echo(f"starting the sandbox in {state} …")
+    with Stack(state, migrate.upgrade, TwinOptions(client_secret=os.environ.get(_SECRET))).up() as running:
+        _say_where(running)
+        _until_interrupted(running)
+    typer.echo("stopped; the same command resumes it")
+
+
+def run_demo(out: Path, *, keep: bool, assisted: bool) -> int:
+    """Play an onboarding on a fresh sandbox and write `report.json`; returns the exit code."""
+    from keyturn.ledger import migrate
+    from keyturn.sandbox.stack import Stack
+    from keyturn.sandbox.twin_servers import TwinOptions
+
+    state = out / "state"
+    shutil.rmtree(state, ignore_errors=True)
+    out.mkdir(parents=True, exist_ok=True)
+    typer.echo("starting PostgreSQL, OpenBao, Prefect and the twins of Gong and StackOne …")
+    options = TwinOptions(client_secret=os.environ.get(_SECRET), stackone={"write_api": "off"} if assisted else {})
+    with Stack(state, migrate.upgrade, options).up() as running:
+        _say_where(running)
+        report = _play(running)
+        (out / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        _say_report(report, out)
+        if keep:
+            _until_interrupted(running)
+    return 0 if report["ok"] else 1
+
+
+def command_environment(running: Running, environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment for commands on a sandbox: its settings, and of ours only what programs need to run."""
+    from keyturn.sandbox.assets import asset
+
+    kept = {name: environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV") if name in environ}
+    return kept | dict(running.environment) | {"KEYTURN_MANIFESTS": str(asset("integrations"))}
+
+
+def _play(running: Running) -> dict[str, Any]:
+    from keyturn import settings
+    from keyturn.errors import KeyturnError
+    from keyturn.sandbox.demo import Cast, Demo
+    from keyturn.wiring import Ports, quiet_http
+
+    quiet_http()
+    environment = command_environment(running, os.environ)
+    os.environ["PREFECT_API_URL"] = running.prefect.api_url
+    try:
+        return Demo(Cast.of(running, environment), Ports(settings.load(environment)), typer.echo).play()
+    except KeyturnError as error:
+        typer.secho(str(error), err=True, fg=typer.colors.RED)
+        typer.echo(f"logs: {running.logs}", err=True)
+        return {"ok": False, "stages": [], "verdict": {}, "problem": str(error)}
+
+
+def _say_where(running: Running) -> None:
+    for name, link in running.links.items():
+        typer.echo(f"  {name:<28} {link}")
+    typer.echo(f"  {'logs':<28} {running.logs}")
+    typer.echo(f"  {'for another shell':<28} source {running.env_file}; keyturn_as alice (bob, erin, grace)")
+
+
+def _say_report(report: Mapping[str, Any], out: Path) -> None:
+    for stage in report["stages"]:
+        typer.echo(f"  {stage['name']:<16} {stage['status']:<8} {stage['seconds']:>7.2f} s")
+    for layer, status in report["verdict"].items():
+        typer.echo(f"  {layer} {status}: {report['evidence'][layer]}")
+    typer.echo(f"{'all passed' if report['ok'] else 'NOT all passed'}; report in {out / 'report.json'}")
+
+
+def _until_interrupted(running: Running) -> None:
+    """Wait for Ctrl-C or SIGTERM, and tell if a server ends by itself."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    typer.echo("Ctrl-C stops everything.")
+    told: set[str] = set()
+    while not stop.wait(1.0):
+        for name in set(running.ended()) - told:
+            told.add(name)
+            typer.secho(f"{name} has ended by itself; its log is in {running.logs}", err=True, fg=typer.colors.RED)

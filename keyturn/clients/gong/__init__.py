@@ -1,0 +1,1 @@
+"""Gong: the credential probe at its token endpoint."""

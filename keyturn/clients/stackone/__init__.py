@@ -1,0 +1,1 @@
+"""StackOne: profiles, connect sessions, accounts and actions."""

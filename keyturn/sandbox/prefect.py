@@ -1,0 +1,155 @@
+"""A Prefect of the sandbox's own: server and pages, a work pool, the deployments of `prefect.yaml`, and a worker."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from keyturn.errors import UnavailableError
+from keyturn.sandbox.processes import Child, Children, Command, environment
+from keyturn.sandbox.readiness import wait_for_page
+
+POOL = "keyturn"
+_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class PrefectServer:
+    """A running server.
+
+    Attributes:
+        url: of its pages, for people; the API is below it.
+    """
+
+    child: Child
+    url: str
+
+    @property
+    def api_url(self) -> str:
+        """What PREFECT_API_URL has to be."""
+        return f"{self.url}/api"
+
+
+def start_server(children: Children, database_url: str, port: int) -> PrefectServer:
+    """Start the server on its database (`postgresql+asyncpg://…`), whose tables it makes or brings up to date.
+
+    uvicorn is started on Prefect's own application, as `prefect server start --background` does, which spares the
+    seconds that Prefect's command line takes.
+
+    Raises:
+        UnavailableError: it does not come up.
+    """
+    url = f"http://127.0.0.1:{port}"
+    home = children.state / "prefect"
+    variables = prefect_environment(children.state, f"{url}/api") | _server_settings(home, url, port, database_url)
+    argv = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app", "--host", "127.0.0.1",
+            "--port", str(port), "--log-level", "warning", "--timeout-graceful-shutdown", "1"]  # fmt: skip
+    child = children.start(Command("prefect-server", argv, variables, home))
+    wait_for_page(child, f"{url}/api/ready")
+    return PrefectServer(child, url)
+
+
+def create_pool(server: PrefectServer) -> None:
+    """Make the work pool, or bring it up to date."""
+    with _api(server) as api:
+        template = {"base_job_template": _job_template()}
+        made = api.post("/work_pools/", json={"name": POOL, "type": "process", **template})
+        if made.status_code == httpx.codes.CONFLICT:
+            made = api.patch(f"/work_pools/{POOL}", json=template)
+    if made.is_error:
+        raise UnavailableError("Prefect", f"answered {made.status_code} to the work pool", f"See {server.child.log}.")
+
+
+def deploy(children: Children, server: PrefectServer, prefect_yaml: Path) -> None:
+    """Deploy everything in a `prefect.yaml`, unattended.
+
+    Raises:
+        UnavailableError: the command failed; its log says why.
+    """
+    argv = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(prefect_yaml)]
+    variables = prefect_environment(children.state, server.api_url)
+    children.run(Command("prefect-deploy", argv, variables, children.state / "prefect"))
+
+
+def start_worker(children: Children, server: PrefectServer, settings: Mapping[str, str]) -> Child:
+    """Start a process worker, and wait until it asks for work. The flows' processes inherit keyturn's `settings`.
+
+    Raises:
+        UnavailableError: it does not come up.
+    """
+    started = datetime.now(UTC)
+    argv = [sys.executable, "-m", "prefect", "--no-prompt", "worker", "start", "--pool", POOL, "--type", "process",
+            "--name", "sandbox", "--install-policy", "never"]  # fmt: skip
+    variables = prefect_environment(children.state, server.api_url) | dict(settings)
+    worker = children.start(Command("prefect-worker", argv, variables, children.state / "prefect"))
+    with _api(server) as api:
+        worker.wait_until(lambda: _has_polled(api, started))
+    return worker
+
+
+def prefect_environment(state: Path, api_url: str) -> dict[str, str]:
+    """What every process that imports Prefect gets; of the parent's own PREFECT_ variables, nothing."""
+    return environment(
+        state / "prefect",
+        PREFECT_HOME=str(state / "prefect"),
+        PREFECT_API_URL=api_url,
+        PREFECT_SERVER_EPHEMERAL_ENABLED="false",
+        PREFECT_SERVER_ANALYTICS_ENABLED="false",
+        DO_NOT_TRACK="1",
+        PREFECT_CLI_COLORS="false",
+        PREFECT_LOGGING_COLORS="false",
+        PREFECT_LOGGING_ROOT_LEVEL="WARNING",  # httpx logs whole URLs at INFO
+        PREFECT_RESULTS_PERSIST_BY_DEFAULT="false",
+        PREFECT_WORKER_QUERY_SECONDS="1",
+    )
+
+
+def _server_settings(home: Path, url: str, port: int, database_url: str) -> dict[str, str]:
+    return {
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": database_url,
+        "PREFECT_SERVER_API_HOST": "127.0.0.1",
+        "PREFECT_SERVER_API_PORT": str(port),
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": url,
+        "PREFECT_SERVER_UI_API_URL": f"{url}/api",
+        "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(home / "pages"),
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",
+        "PREFECT__SERVER_FINAL": "1",
+    }
+
+
+def _api(server: PrefectServer) -> httpx.Client:
+    return httpx.Client(base_url=server.api_url, timeout=_TIMEOUT_S, trust_env=False)
+
+
+def _has_polled(api: httpx.Client, since: datetime) -> bool:
+    """Whether a worker has been heard of since then; Prefect remembers the workers of former days, too."""
+    answer = api.post(f"/work_pools/{POOL}/workers/filter", json={})
+    heard = [worker["last_heartbeat_time"] for worker in answer.json()] if answer.is_success else []
+    return any(datetime.fromisoformat(time) >= since for time in heard if time)
+
+
+def _job_template() -> dict[str, Any]:
+    """Prefect's own template for process pools, with the command spelled out.
+
+    Without a command, Prefect 3.8 starts a supervisor that starts the run's process: a second interpreter for every
+    run, in a session of its own, where stopping the worker's process group does not reach it.
+    """
+    variables = {
+        "command": {"type": "string", "default": f"{sys.executable} -m prefect.engine"},
+        "env": {"type": "object", "additionalProperties": {"type": "string"}, "default": {}},
+        "labels": {"type": "object", "additionalProperties": {"type": "string"}, "default": {}},
+        "name": {"type": "string"},
+        "stream_output": {"type": "boolean", "default": True},
+        "working_dir": {"type": "string"},
+    }
+    return {
+        "job_configuration": {name: f"{{{{ {name} }}}}" for name in variables},
+        "variables": {"type": "object", "properties": variables},
+    }

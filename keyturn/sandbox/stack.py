@@ -1,0 +1,161 @@
+"""The whole sandbox: PostgreSQL, OpenBao, both twins, Prefect's server and a worker, on this machine only.
+
+::
+
+    postgres ──► prefect server ──► pool ──► deploy ─┐
+        └──► migrate                                 ├──► worker
+    openbao, twins ──────────────────────────────────┘
+
+Everything lies in one folder and can be resumed from it, also after `kill -9`.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from keyturn.sandbox.assets import asset
+from keyturn.sandbox.files import locked, write_private
+from keyturn.sandbox.openbao import OpenBao, start_openbao
+from keyturn.sandbox.ports import Ports
+from keyturn.sandbox.postgres import Postgres, start_postgres
+from keyturn.sandbox.prefect import PrefectServer, create_pool, deploy, start_server, start_worker
+from keyturn.sandbox.processes import Child, Children
+from keyturn.sandbox.twin_servers import TwinOptions, Twins, start_twins
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """What to bring up, and where.
+
+    Attributes:
+        state: the folder that keeps everything; made if it does not exist.
+        migrate: brings the ledger's tables up to date, given its URL. Called in a thread.
+        prefect_yaml: the deployments; keyturn's own by default.
+    """
+
+    state: Path
+    migrate: Callable[[str], None]
+    twins: TwinOptions = field(default_factory=TwinOptions)
+    prefect_yaml: Path | None = None
+
+    @contextmanager
+    def up(self) -> Iterator[Running]:
+        """Bring everything up; stop all of it at the end.
+
+        Raises:
+            RefusedError: a sandbox is running in that folder.
+            ConfigurationError: the packages of `keyturn[sandbox]` are missing.
+            UnavailableError: something does not come up; it names the log file.
+        """
+        self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        state = self.state.resolve()
+        with locked(state), Children(state) as children:
+            running = self._bring_up(children, Ports(state / "ports.json"))
+            write_private(running.env_file, _as_shell(running))
+            yield running
+
+    def _bring_up(self, children: Children, ports: Ports) -> Running:
+        with ThreadPoolExecutor() as threads:
+            try:
+                return self._all(threads, children, ports)
+            except BaseException:
+                children.stop_all()  # so that the other threads find their servers gone, and end
+                raise
+
+    def _all(self, threads: ThreadPoolExecutor, children: Children, ports: Ports) -> Running:
+        prefect_port = ports.of("prefect")
+        openbao = threads.submit(start_openbao, children, ports.of("openbao"))
+        twins = threads.submit(start_twins, children, ports.of("gong"), ports.of("stackone"), self.twins)
+        postgres = start_postgres(children)
+        migrated = threads.submit(self.migrate, postgres.ledger_url)
+        prefect = start_server(children, postgres.prefect_url, prefect_port)
+        create_pool(prefect)
+        deployed = threads.submit(deploy, children, prefect, self.prefect_yaml or asset("prefect.yaml"))
+        environment = _environment(postgres, openbao.result(), twins.result(), prefect)
+        worker = start_worker(children, prefect, environment)
+        deployed.result()
+        migrated.result()
+        return Running(children, postgres, openbao.result(), twins.result(), prefect, worker, environment)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A sandbox that is up.
+
+    Attributes:
+        worker: the process worker; `restart_worker` makes another one.
+        environment: what keyturn's command line and the worker need to use all this. Holds secrets.
+    """
+
+    children: Children
+    postgres: Postgres
+    openbao: OpenBao
+    twins: Twins
+    prefect: PrefectServer
+    worker: Child
+    environment: Mapping[str, str] = field(repr=False)
+
+    @property
+    def logs(self) -> Path:
+        """Folder with one log file for each process."""
+        return self.children.logs
+
+    @property
+    def env_file(self) -> Path:
+        """What a shell can `source` to use this sandbox; also while another terminal runs it."""
+        return self.children.state / "env.sh"
+
+    @property
+    def links(self) -> Mapping[str, str]:
+        """Pages for people, by what they are."""
+        return {
+            "Prefect": self.prefect.url,
+            "Gong's Admin center (twin)": self.twins.gong,
+            "StackOne's dashboard (twin)": self.twins.stackone,
+            "OpenBao": f"{self.openbao.addr}/ui/",
+        }
+
+    def restart_worker(self) -> Child:
+        """Start another worker after the first one was stopped or killed; returns it."""
+        return start_worker(self.children, self.prefect, self.environment)
+
+    def ended(self) -> list[str]:
+        """Names of processes that ended by themselves."""
+        return [child.name for child in self.children.ended()]
+
+
+def _environment(postgres: Postgres, openbao: OpenBao, twins: Twins, prefect: PrefectServer) -> dict[str, str]:
+    return {
+        "KEYTURN_LEDGER__URL": postgres.ledger_url,
+        "KEYTURN_VAULT__ADDR": openbao.addr,
+        "KEYTURN_VAULT__MOUNT": openbao.mount,
+        "KEYTURN_VAULT__AUTH": "approle",
+        "KEYTURN_VAULT__ROLE_ID": openbao.role_id,
+        "KEYTURN_VAULT__SECRET_ID": openbao.secret_id,
+        "KEYTURN_STACKONE__BASE_URL": twins.stackone,
+        "KEYTURN_STACKONE__API_KEY": twins.api_key,
+        "KEYTURN_STACKONE__SPEC_URL": f"{twins.stackone}/oas/stackone.json",
+        "KEYTURN_STACKONE__DASHBOARD_URL": twins.stackone,
+        "KEYTURN_GONG__TOKEN_URL": f"{twins.gong}/oauth2/generate-customer-token",
+        "KEYTURN_GONG__AUTHORIZE_URL": f"{twins.gong}/oauth2/authorize",
+        "KEYTURN_GONG__ADMIN_URL": twins.gong,
+        "PREFECT_API_URL": prefect.api_url,
+    }
+
+
+def _as_shell(running: Running) -> str:
+    """Variables for a shell, and a function to sign in as one of the sandbox's people."""
+    variables = dict(running.environment) | {"VAULT_ADDR": running.openbao.addr}
+    sign_in = shlex.join([sys.executable, "-m", "keyturn.sandbox.sign_in", str(running.children.state)])
+    return "\n".join([
+        "# Use the sandbox from this shell: `source` this file, then `keyturn_as alice` (or bob, erin, grace).",
+        *(f"export {name}={shlex.quote(value)}" for name, value in variables.items()),
+        f'keyturn_as() {{ VAULT_TOKEN="$({sign_in} "$1")" && export VAULT_TOKEN; }}',
+        "",
+    ])  # fmt: skip
