@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -78,7 +78,7 @@ class ConnectSession:
     id: str
     status: LinkStatus
     account_id: str = ""
-    auth_link: str = ""
+    auth_link: str = field(default="", repr=False)
     error: str = ""
 
 
@@ -125,5 +125,5 @@ class Link:
     """An auth link for a person, and until when it can be used."""
 
     session_id: str
-    url: str
+    url: str = field(repr=False)
     expires_at: datetime

@@ -142,7 +142,8 @@ class Examination:
                 f"{call.action} answered HTTP {call.status}: {call.problem}",
                 "Look at the account in StackOne; a missing scope or a disabled profile is the usual cause.",
             )
-        seen = f"HTTP {call.status}, {call.count} records, request {call.request_id}"
+        request = f", request {call.request_id}" if call.request_id else ""
+        seen = f"HTTP {call.status}, {call.count} records{request}"
         return LayerResult(Layer.L3, LayerStatus.PASSED, f"account {account.id} is active; {call.action}: {seen}")
 
 
