@@ -63,9 +63,14 @@ class VaultApi:
         try:
             response = self._client.request(method, path, json=body, headers={**patch, **(headers or {})})
         except httpx.TransportError as error:
-            raise UnavailableError(f"Vault {path}", type(error).__name__, "See the sandbox's log of openbao.") from None
+            problem = f"gave no answer ({type(error).__name__})"
+            raise UnavailableError(
+                f"Vault {path}", problem, "Is the sandbox running? See its log of openbao."
+            ) from None
         if response.is_server_error:
-            raise UnavailableError(f"Vault {path}", f"{response.status_code}", "See the sandbox's log of openbao.")
+            raise UnavailableError(
+                f"Vault {path}", f"answered {response.status_code}", "See the sandbox's log of openbao."
+            )
         if response.is_client_error:
             raise VendorRefusedError(f"Vault {path}", f"{response.status_code} {_errors(response)}")
         answer: JsonObject = response.json() if response.content else {}
