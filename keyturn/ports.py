@@ -280,6 +280,9 @@ class Deciding(Protocol):
 class Ledger(Protocol):
     """The ledger. Every method is one transaction."""
 
+    def close(self) -> None:
+        """Close every connection; the next call opens one again."""
+
     def open_attempt(self, sealed: SealedManifest, requester: Person | None) -> Opened:
         """Register the manifest and start an attempt, or return the active one.
 

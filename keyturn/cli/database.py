@@ -28,14 +28,18 @@ def status(*, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def upgrade() -> None:
+def upgrade(*, as_json: AsJson = False) -> None:
     """Apply every pending migration. Safe to run from several machines at once."""
+    from keyturn.cli import showing
     from keyturn.ledger import migrate
 
     url = _url()
     pending = migrate.pending(url)
     migrate.upgrade(url)
-    typer.echo(f"applied: {', '.join(pending) or 'nothing was pending'}")
+    if as_json:
+        showing.as_json({"applied": pending, "current": migrate.current(url)})
+    else:
+        typer.echo(f"applied: {', '.join(pending) or 'nothing was pending'}")
 
 
 @app.command()
@@ -43,14 +47,21 @@ def downgrade(
     revision: Annotated[str, typer.Argument(help="The revision to go back to, or `base` for none.")],
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask. Going back removes what later tables hold.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Go back to an earlier migration."""
+    from keyturn.cli import showing
     from keyturn.ledger import migrate
 
+    url = _url()
     if not yes:
-        typer.confirm(f"Going back to {revision} removes what later tables hold. Go on?", abort=True)
-    migrate.downgrade(_url(), revision)
-    typer.echo(f"current: {migrate.current(_url()) or 'none'}")
+        typer.confirm(f"Going back to {revision} removes what later tables hold. Go on?", abort=True, err=True)
+    migrate.downgrade(url, revision)
+    current = migrate.current(url)
+    if as_json:
+        showing.as_json({"current": current})
+    else:
+        typer.echo(f"current: {current or 'none'}")
 
 
 def _url() -> str:

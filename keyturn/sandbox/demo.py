@@ -88,6 +88,11 @@ class Cast:
         )
         return cls(alice, bob, grace, GongAdmin(running.twins.gong), StackOneAdmin(running.twins.stackone))
 
+    def close(self) -> None:
+        """Close the browsers."""
+        self.gong.close()
+        self.stackone.close()
+
 
 @dataclass(slots=True)
 class Demo:

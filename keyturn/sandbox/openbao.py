@@ -7,6 +7,7 @@ administrators to, with the same policy files, so every run of the sandbox tries
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -97,6 +98,7 @@ def start_openbao(children: Children, port: int | None = None, tls: TlsFiles | N
         UnavailableError: the server does not come up.
     """
     folder = children.state / "openbao"
+    _forget_unfinished(folder)
     for new in (folder, folder / "raft"):
         new.mkdir(mode=0o700, parents=True, exist_ok=True)
     port = port or free_port()
@@ -119,6 +121,12 @@ def start_openbao(children: Children, port: int | None = None, tls: TlsFiles | N
         audit_file=folder / "audit.log",
         ca=ca,
     )
+
+
+def _forget_unfinished(folder: Path) -> None:
+    """An initialisation that was interrupted left a server whose key nobody got, and which has never held anything."""
+    if not (folder / "keys.json").exists() and not (folder.parent / "people.json").exists():
+        shutil.rmtree(folder / "raft", ignore_errors=True)
 
 
 def _start(children: Children, folder: Path, addr: str, tls: TlsFiles | None) -> Child:

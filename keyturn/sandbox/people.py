@@ -47,11 +47,22 @@ class Pair:
         return f"<Pair of {self.client_id}>"
 
 
-class GongAdmin:
+class _Browser:
+    """A browser with its cookies."""
+
+    def __init__(self, url: str) -> None:
+        self._browser = httpx.Client(base_url=url, follow_redirects=True, timeout=60, trust_env=False)
+
+    def close(self) -> None:
+        """Close the browser."""
+        self._browser.close()
+
+
+class GongAdmin(_Browser):
     """A Tech admin with a browser."""
 
     def __init__(self, gong_url: str) -> None:
-        self._browser = httpx.Client(base_url=gong_url, follow_redirects=True, timeout=60)
+        super().__init__(gong_url)
         self._browser.post("/sign-in", data={"person": "tessa", "next": "/admin"}).raise_for_status()
 
     def create_integration(self, steps: Sequence[Mapping[str, Any]]) -> Pair:
@@ -86,11 +97,11 @@ class GongAdmin:
         return _outcome(self._browser.post(asked.url.copy_with(query=None), data=answer).text)
 
 
-class StackOneAdmin:
+class StackOneAdmin(_Browser):
     """A Project Admin with a browser on StackOne's dashboard."""
 
     def __init__(self, stackone_url: str) -> None:
-        self._browser = httpx.Client(base_url=stackone_url, follow_redirects=True, timeout=60)
+        super().__init__(stackone_url)
         self._browser.post("/dashboard/sign-in", data={"person": "pia", "next": _PROFILES}).raise_for_status()
 
     def create_profile(self, name: str, client_id: str, client_secret: str, scopes: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from keyturn.errors import UnavailableError
 from keyturn.sandbox.files import write_private
 
 _POLL_S = 0.03
-_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH")
+_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "PYTHONPATH")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,13 +176,17 @@ class Children(AbstractContextManager["Children"]):
         """Stop everything, newest first, and start nothing any more."""
         with self._lock:
             self._closed = True
-        for child in reversed(list(self._children.values())):
+        for child in reversed(list(self)):
             self.stop(child)
+
+    def __iter__(self) -> Iterator[Child]:
+        """Those that were started and not stopped, oldest first."""
+        with self._lock:
+            return iter(list(self._children.values()))
 
     def ended(self) -> list[Child]:
         """Those that ended although nobody stopped them."""
-        with self._lock:
-            return [child for child in self._children.values() if not child.alive]
+        return [child for child in self if not child.alive]
 
     def _tell_watchdog(self, line: str) -> None:
         if self._watchdog is not None and self._watchdog.stdin is not None:
@@ -199,13 +203,15 @@ class Children(AbstractContextManager["Children"]):
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
-    """A child's environment: where programs are, a home of its own, and what is given.
+    """A child's environment: where programs are, a home and temporary folder of its own, and what is given.
 
     Nothing else is passed on, so no KEYTURN_ or PREFECT_ variable of the shell leaks in.
     """
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
     passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    return passed_on | {"HOME": str(home), "PYTHONUNBUFFERED": "1"} | more
+    own = {"HOME": home, "TMPDIR": home / "tmp"}
+    for folder in own.values():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return passed_on | {name: str(folder) for name, folder in own.items()} | {"PYTHONUNBUFFERED": "1"} | more
 
 
 def is_at_work(program: str, folder: Path) -> bool:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,7 +61,7 @@ class Stack:
             yield running
 
     def _bring_up(self, children: Children, ports: Ports) -> Running:
-        with ThreadPoolExecutor() as threads:
+        with ThreadPoolExecutor(max_workers=8) as threads:  # one for each part: a part waits for others in its thread
             try:
                 return self._all(threads, children, ports)
             except BaseException:
@@ -69,19 +69,26 @@ class Stack:
                 raise
 
     def _all(self, threads: ThreadPoolExecutor, children: Children, ports: Ports) -> Running:
-        prefect_port = ports.of("prefect")
-        openbao = threads.submit(start_openbao, children, ports.of("openbao"))
-        twins = threads.submit(start_twins, children, ports.of("gong"), ports.of("stackone"), self.twins)
-        postgres = start_postgres(children)
-        migrated = threads.submit(self.migrate, postgres.ledger_url)
-        prefect = start_server(children, postgres.prefect_url, prefect_port)
-        create_pool(prefect)
-        deployed = threads.submit(deploy, children, prefect, self.prefect_yaml or asset("prefect.yaml"))
-        environment = _environment(postgres, openbao.result(), twins.result(), prefect)
-        worker = start_worker(children, prefect, environment)
-        deployed.result()
-        migrated.result()
-        return Running(children, postgres, openbao.result(), twins.result(), prefect, worker, environment)
+        begin, prefect_port = threads.submit, ports.of("prefect")
+        openbao = begin(start_openbao, children, ports.of("openbao"))
+        twins = begin(start_twins, children, ports.of("gong"), ports.of("stackone"), self.twins)
+        postgres = begin(start_postgres, children)
+        migrated = begin(lambda: self.migrate(postgres.result().ledger_url))
+        prefect = begin(lambda: _prefect(children, postgres.result(), prefect_port))
+        deployed = begin(lambda: deploy(children, prefect.result(), self.prefect_yaml or asset("prefect.yaml")))
+        environment = begin(lambda: _environment(postgres.result(), openbao.result(), twins.result(), prefect.result()))
+        worker = begin(lambda: start_worker(children, prefect.result(), environment.result()))
+        for part in as_completed((openbao, twins, postgres, migrated, prefect, deployed, environment, worker)):
+            part.result()  # the first that failed, before those that waited for it
+        return Running(
+            children=children,
+            postgres=postgres.result(),
+            openbao=openbao.result(),
+            twins=twins.result(),
+            prefect=prefect.result(),
+            worker=worker.result(),
+            environment=environment.result(),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +135,12 @@ class Running:
     def ended(self) -> list[str]:
         """Names of processes that ended by themselves."""
         return [child.name for child in self.children.ended()]
+
+
+def _prefect(children: Children, postgres: Postgres, port: int) -> PrefectServer:
+    server = start_server(children, postgres.prefect_url, port)
+    create_pool(server)
+    return server
 
 
 def _environment(postgres: Postgres, openbao: OpenBao, twins: Twins, prefect: PrefectServer) -> dict[str, str]:

