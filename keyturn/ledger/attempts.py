@@ -130,12 +130,26 @@ def _register(unit: Unit, sealed: SealedManifest) -> None:
     key, now = str(sealed.key), unit.now()
     body = {"digest": sealed.digest, "key": key, "body": sealed.model_dump(mode="json"), "registered_at": now}
     unit.connection.execute(upsert(manifests).values(body).on_conflict_do_nothing())
-    mine = {"key": key, "digest": sealed.digest, "updated_at": now}
-    unit.connection.execute(upsert(integrations).values(mine).on_conflict_do_nothing())
+    mine = {"key": key, "digest": sealed.digest, "profile_name": _free_name(unit, sealed), "updated_at": now}
+    unit.connection.execute(upsert(integrations).values(mine).on_conflict_do_nothing(index_elements=["key"]))
     # From here on, whoever opens an attempt of the same integration waits.
     held = select(integrations).where(integrations.c.key == key).with_for_update()
     if unit.connection.execute(held).one().digest != sealed.digest:
         unit.connection.execute(update(integrations).where(integrations.c.key == key).values(mine))
+
+
+def _free_name(unit: Unit, sealed: SealedManifest) -> str:
+    """The name of the integration's profile, if no other integration has it."""
+    name = sealed.manifest.profile_name
+    asked = select(integrations.c.key).where(integrations.c.profile_name == name, integrations.c.key != str(sealed.key))
+    other = unit.connection.execute(asked).scalar_one_or_none()
+    if other is not None:
+        raise RefusedError(
+            str(sealed.key),
+            f"its StackOne profile would be named {name!r}, and that is the profile of {other}",
+            "Give stackone.profile_name a name of its own: a profile is found again by its name.",
+        )
+    return name
 
 
 def _started(unit: Unit, sealed: SealedManifest, requester: Person | None) -> Attempt:

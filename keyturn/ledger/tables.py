@@ -73,8 +73,11 @@ integrations = Table(
     metadata,
     _text("key"),
     Column("digest", Text, ForeignKey("manifests.digest", name="fk_integrations_digest"), nullable=False),
+    _text("profile_name"),
     _moment("updated_at"),
     PrimaryKeyConstraint("key", name="pk_integrations"),
+    # A profile is found again by its name: two integrations with one name would write into each other's profile.
+    UniqueConstraint("profile_name", name="uq_integrations_profile_name"),
 )
 
 attempts = Table(

@@ -81,7 +81,7 @@ class World:
         yaml = YAML()
         body = yaml.load(asset("integrations") / "acme-production.yaml")
         body["tenant"] = tenant
-        body["stackone"]["origin_owner"] = {"id": tenant, "name": tenant}
+        body["stackone"] |= {"origin_owner": {"id": tenant, "name": tenant}, "profile_name": f"Gong {tenant}"}
         if change is not None:
             change(body)
         yaml.dump(body, self.manifests / f"{tenant}.yaml")
@@ -220,8 +220,8 @@ class WatchedGongAdmin(GongAdmin):
 def world() -> Iterator[World]:
     """The sandbox of this session, on a secret that every encoding changes."""
     # Characters that base64, URL-encoding and JSON each write in another way.
-    canary = f"canary-{secrets.token_hex(8)}+/&\"\\%é"[:-1] + secrets.token_hex(8)
-    folder = Path(tempfile.mkdtemp(prefix="keyturn-e2e-", dir="/tmp"))  # noqa: S108  short: socket paths are limited
+    canary = f'canary-{secrets.token_hex(8)}+/&"\\%{secrets.token_hex(8)}'
+    folder = Path(tempfile.mkdtemp(prefix="keyturn-e2e-", dir="/tmp"))  # short: socket paths are limited
     folder.chmod(0o755)
     manifests = folder / "integrations"
     shutil.copytree(asset("integrations"), manifests)
@@ -274,7 +274,7 @@ class Hold:
         self._connection = psycopg.connect(url, autocommit=True)
         self._connection.execute("CREATE TABLE IF NOT EXISTS test_hold (stage text)")
         self._connection.execute(
-            "CREATE OR REPLACE FUNCTION test_hold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "CREATE OR REPLACE FUNCTION test_hold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "  # noqa: S608  a constant
             "IF EXISTS (SELECT 1 FROM test_hold WHERE stage = NEW.stage) THEN "
             f"PERFORM pg_advisory_xact_lock({self.LOCK}); END IF; RETURN NEW; END $$"
         )
@@ -292,6 +292,13 @@ class Hold:
         query = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND NOT granted"
         row = self._connection.execute(query, (self.LOCK,)).fetchone()
         return bool(row and row[0])
+
+    def queue(self) -> int:
+        """How many sessions wait for a lock of any kind."""
+        row = self._connection.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        ).fetchone()
+        return int(row[0]) if row else 0
 
     def let_go(self) -> None:
         """Hold nobody any more."""

@@ -113,7 +113,7 @@ def test_an_orphan_beside_a_retry_is_refused_and_the_result_is_as_from_one(world
     cast.alice.must("onboard", str(key), "--restart")
     retry = world.run_of(key)
     assert retry != orphan
-    world.until(lambda: world.processes_of(retry), "the second process is there")
+    world.until(lambda: hold.queue() > 1, "the second process waits for its number")
     hold.let_go()
     grace_consents(world, cast, key)
     assert world.ended(key).attempt.state == "completed"

@@ -64,6 +64,16 @@ def test_simultaneous_opening_of_different_integrations(
     assert [k.tenant for k in ledger.integrations()] == [f"t{i}" for i in range(8)]
 
 
+def test_two_integrations_cannot_share_a_profile(ledger: PostgresLedger, sealed: Sealed, person: People) -> None:
+    """A profile is found again by its name, so the second integration is refused and nothing of it is kept."""
+    ledger.open_attempt(sealed(), person("alice"))
+    body = sealed("other").model_dump(mode="json")
+    body["manifest"]["stackone"]["profile_name"] = sealed().manifest.profile_name
+    with pytest.raises(RefusedError, match="the profile of acme/production"):
+        ledger.open_attempt(SealedManifest.model_validate(body), person("alice"))
+    assert ledger.integrations() == [KEY]
+
+
 def test_the_database_holds_one_active_attempt(
     ledger: PostgresLedger, sealed: Sealed, person: People, engine: Engine
 ) -> None:

@@ -56,8 +56,10 @@ def _manifests() -> None:
         "integrations",
         sa.Column("key", sa.Text, nullable=False),
         sa.Column("digest", sa.Text, nullable=False),
+        sa.Column("profile_name", sa.Text, nullable=False),
         sa.Column("updated_at", _MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("key", name="pk_integrations"),
+        sa.UniqueConstraint("profile_name", name="uq_integrations_profile_name"),
         sa.ForeignKeyConstraint(["digest"], ["manifests.digest"], name="fk_integrations_digest"),
     )
 
