@@ -28,11 +28,14 @@ def open_one(unit: Unit, sealed: SealedManifest, requester: Person | None) -> Op
         RefusedError: a secret was handed in for another digest.
     """
     _register(unit, sealed)
+    active = _active(unit, sealed.key)
+    if active is not None and active.digest == sealed.digest:
+        # Not locked: an execution may be in the middle of a step, and whoever asks should not wait for it. The digest
+        # cannot change meanwhile, since only this function changes it, and `_register` lets one caller in at a time.
+        return Opened(active, created=False, changed=False)
     active = lock_active(unit, sealed.key)
     if active is None:
         return Opened(_started(unit, sealed, requester), created=True, changed=False)
-    if active.digest == sealed.digest:
-        return Opened(active, created=False, changed=False)
     if _handed_in(unit, active):
         raise RefusedError(
             str(sealed.key),
@@ -57,6 +60,12 @@ def lock(unit: Unit, attempt_id: UUID) -> Attempt:
 def lock_active(unit: Unit, key: IntegrationKey) -> Attempt | None:
     """Lock the row of the integration's active attempt, if it has one."""
     row = _locked(unit, attempts.c.key == str(key), attempts.c.state == AttemptState.ACTIVE)
+    return attempt_of(row) if row else None
+
+
+def _active(unit: Unit, key: IntegrationKey) -> Attempt | None:
+    asked = select(attempts).where(attempts.c.key == str(key), attempts.c.state == AttemptState.ACTIVE)
+    row = unit.connection.execute(asked).one_or_none()
     return attempt_of(row) if row else None
 
 

@@ -37,12 +37,14 @@ class Stack:
         state: the folder that keeps everything; made if it does not exist.
         migrate: brings the ledger's tables up to date, given its URL. Called in a thread.
         prefect_yaml: the deployments; keyturn's own by default.
+        settings: more of keyturn's settings, for the worker and for people's commands.
     """
 
     state: Path
     migrate: Callable[[str], None]
     twins: TwinOptions = field(default_factory=TwinOptions)
     prefect_yaml: Path | None = None
+    settings: dict[str, str] = field(default_factory=dict)
 
     @contextmanager
     def up(self) -> Iterator[Running]:
@@ -76,7 +78,9 @@ class Stack:
         migrated = begin(lambda: self.migrate(postgres.result().ledger_url))
         prefect = begin(lambda: _prefect(children, postgres.result(), prefect_port))
         deployed = begin(lambda: deploy(children, prefect.result(), self.prefect_yaml or asset("prefect.yaml")))
-        environment = begin(lambda: _environment(postgres.result(), openbao.result(), twins.result(), prefect.result()))
+        environment = begin(
+            lambda: _environment(postgres.result(), openbao.result(), twins.result(), prefect.result()) | self.settings
+        )
         worker = begin(lambda: start_worker(children, prefect.result(), environment.result()))
         for part in as_completed((openbao, twins, postgres, migrated, prefect, deployed, environment, worker)):
             part.result()  # the first that failed, before those that waited for it

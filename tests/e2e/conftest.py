@@ -226,7 +226,10 @@ def world() -> Iterator[World]:
     manifests = folder / "integrations"
     shutil.copytree(asset("integrations"), manifests)
     quiet_http()
-    with Stack(folder / "state", migrate.upgrade, TwinOptions(client_secret=canary)).up() as running:
+    # Short waits, so that tests see a run suspend without waiting for the two minutes that people get.
+    waits = {"KEYTURN_WAITING__IN_PROCESS_S": "20", "KEYTURN_WAITING__LONGEST_INTERVAL_S": "1"}
+    stack = Stack(folder / "state", migrate.upgrade, TwinOptions(client_secret=canary), settings=waits)
+    with stack.up() as running:
         made = _world(running, manifests)
         made.secrets.add(canary)
         with _watching_arguments(made.arguments), pytest.MonkeyPatch.context() as patch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -110,11 +111,13 @@ def test_an_orphan_beside_a_retry_is_refused_and_the_result_is_as_from_one(world
     grace_submits(world, cast, key)
     world.until(hold.holds, "the first process has made the profile")
     orphan = world.run_of(key)
-    cast.alice.must("onboard", str(key), "--restart")
-    retry = world.run_of(key)
-    assert retry != orphan
-    world.until(lambda: hold.queue() > 1, "the second process waits for its number")
-    hold.let_go()
+    with ThreadPoolExecutor() as threads:
+        restarted = threads.submit(cast.alice.must, "onboard", str(key), "--restart")
+        # The first at the hold; the command, which wants to note the new run; and the second, for its number.
+        world.until(lambda: hold.queue() > 2, "the second process waits for its number")
+        hold.let_go()
+        restarted.result()
+    assert world.run_of(key) != orphan
     grace_consents(world, cast, key)
     assert world.ended(key).attempt.state == "completed"
     world.until(lambda: world.run(orphan)["state_type"] == "FAILED", "the orphan was refused")
@@ -126,8 +129,6 @@ def test_two_onboards_at_once_make_one_attempt_and_two_integrations_both_go_thro
     """One active attempt per integration; different integrations do not wait for each other."""
     one, other = world.integration("twice"), world.integration("beside")
     alice = world.hands("alice")
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  only here
-
     with ThreadPoolExecutor(3) as threads:
         done = list(threads.map(lambda k: json.loads(alice.must("onboard", str(k), "--json")), [one, one, other]))
     assert done[0]["attempt"] == done[1]["attempt"] != done[2]["attempt"]
@@ -155,6 +156,8 @@ def test_a_consent_long_after_the_run_gave_its_worker_back_is_seen_by_the_watch(
     bob_approves(world, cast, key)
     grace_submits(world, cast, key)
     world.gate(key, GateKind.CONSENT)
-    world.until(lambda: world.run(world.run_of(key))["state_type"] == "PAUSED", "the run gave its worker back")
+    world.suspended(key)
     grace_consents(world, cast, key)
+    watch = world.prefect("GET", "/deployments/name/watch/watch")
+    world.prefect("POST", f"/deployments/{watch['id']}/create_flow_run", {})  # sooner than its schedule
     assert world.ended(key).attempt.state == "completed"
