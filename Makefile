@@ -4,6 +4,7 @@
 #   make test     everything that is checked                           (root, for Debian's PostgreSQL)
 #   make check    the quick part: style, types, import rules
 #   make fmt      put the code in order
+#   make docs     rewrite what the documents take from the code: settings and commands
 #   make lock     pin the newest dependencies that pyproject.toml allows
 
 PYTHON ?= python3
@@ -11,11 +12,11 @@ BIN := .venv/bin
 READY := .venv/ready
 PG_BIN := $(firstword $(wildcard /usr/lib/postgresql/*/bin/initdb))
 
-.PHONY: demo sandbox test check fmt lock debian clean
+.PHONY: help demo sandbox test check fmt docs lock debian clean
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n '2,7s/^# *//p' Makefile
+	@sed -n '2,8s/^# *//p' Makefile
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "keyturn needs Python 3.11 or newer; set PYTHON=…" >&2; exit 2; }
@@ -49,6 +50,9 @@ endif
 fmt: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(READY)
+	$(BIN)/python docs/write.py
 
 lock: $(READY)
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \

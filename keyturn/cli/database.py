@@ -44,7 +44,9 @@ def upgrade(*, as_json: AsJson = False) -> None:
 
 @app.command()
 def downgrade(
-    revision: Annotated[str, typer.Argument(help="The revision to go back to, or `base` for none.")],
+    revision: Annotated[
+        str, typer.Argument(metavar="REVISION", help="The revision to go back to, or `base` for none.")
+    ],
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask. Going back removes what later tables hold.")] = False,
     as_json: AsJson = False,

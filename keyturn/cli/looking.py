@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import typer
 from keyturn.cli.options import AsJson, Key
 
 if TYPE_CHECKING:
+    from keyturn.domain.checkup import Check
     from keyturn.services.journey import Journey
     from keyturn.services.plan import Plan
 
@@ -129,12 +131,9 @@ def doctor(
 
     results = checks(wiring.ports(), live=live)
     if as_json:
-        showing.as_json({"checks": [_check_json(c) for c in results], "by_hand": list(TO_TRY_BY_HAND) if live else []})
+        showing.as_json({"checks": [asdict(c) for c in results], "by_hand": list(TO_TRY_BY_HAND) if live else []})
     else:
-        rows = [
-            (_tick(ok=c.ok), showing.plain(c.name), showing.plain(c.found), showing.plain(c.remedy)) for c in results
-        ]
-        showing.table(("", "check", "found", "what to do"), rows)
+        _show_checks(results)
         for line in TO_TRY_BY_HAND if live else ():
             typer.echo(f"to try by hand: {line}")
     raise typer.Exit(_exit_code([c.ok for c in results]))
@@ -147,14 +146,19 @@ def _exit_code(answers: list[bool | None]) -> int:
     return 3 if None in answers else 0
 
 
+def _show_checks(results: list[Check]) -> None:
+    """A line a check, never broken or cut, so that names and commands can be copied."""
+    from keyturn.cli import showing
+
+    screen = showing.console()
+    for check in results:
+        screen.print(f"{_tick(ok=check.ok)} [bold]{showing.plain(check.name)}[/]  {showing.plain(check.found)}")
+        if check.remedy:
+            screen.print(f"    [dim]→ {showing.plain(check.remedy)}[/]")
+
+
 def _tick(*, ok: bool | None) -> str:
     return {True: "[green]✔[/]", False: "[red]✘[/]", None: "[yellow]?[/]"}[ok]
-
-
-def _check_json(check: object) -> dict[str, object]:
-    from dataclasses import asdict, is_dataclass
-
-    return asdict(check) if is_dataclass(check) and not isinstance(check, type) else {}
 
 
 def _show_plan(made: Plan) -> None:

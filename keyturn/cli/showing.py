@@ -52,9 +52,10 @@ def mark(word: str) -> str:
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:
     """Print a table; cells may carry marks, so text from outside must be escaped by the caller with `plain`."""
     from rich import box
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    grid = Table(*headings, title=title or None, title_justify="left", box=box.SIMPLE_HEAD)
+    columns = (Column(heading, overflow="fold") for heading in headings)  # a word too long is folded, and never cut
+    grid = Table(*columns, title=title or None, title_justify="left", box=box.SIMPLE_HEAD)
     for row in rows:
         grid.add_row(*row)
     console().print(grid)

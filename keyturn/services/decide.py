@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from keyturn.domain.gate import Gate, GateKind, GateState, Person
 from keyturn.domain.integration import IntegrationKey
-from keyturn.errors import GateClosedError, TransientError
+from keyturn.errors import GateClosedError, KeyturnError
 from keyturn.ports import Ledger, Runs
 
 
@@ -47,15 +48,14 @@ def pass_on(ledger: Ledger, runs: Runs, gate: Gate) -> bool:
     """Ask Prefect to resume after a gate closed.
 
     A resume that Prefect does not take now is owed, not lost: the flow looks once more after suspending, and the watch
-    flow repeats it. So a failure here is reported and never undoes a decision.
+    flow repeats it. The decision is in the ledger by now, so no failure here, not even a wrong setting of Prefect's on
+    this person's machine, may look like a failure of the decision.
     """
     if gate.state is GateState.OPEN:
         return False
-    run = ledger.attempt(gate.attempt_id).flow_run_id
-    try:
-        taken = run is not None and runs.resume(run)
-    except TransientError:
-        return False
-    if taken:
-        ledger.resumed(gate.id)
-    return taken
+    with suppress(KeyturnError):
+        run = ledger.attempt(gate.attempt_id).flow_run_id
+        if run is not None and runs.resume(run):
+            ledger.resumed(gate.id)
+            return True
+    return False

@@ -27,10 +27,8 @@ def begin(ledger: Ledger, key: str, attempt: str | None, flow_run_id: UUID | Non
         if sealed is None:
             raise RefusedError(key, "no manifest is registered", "Run `keyturn onboard` with its manifest first.")
         return ledger.begin_execution(ledger.open_attempt(sealed, None).attempt.id, flow_run_id)
-    execution = ledger.begin_execution(UUID(attempt), flow_run_id)
-    if str(execution.key) != key:
-        raise RefusedError(key, f"attempt {attempt} is about {execution.key}", "Start the run with `keyturn onboard`.")
-    return execution
+    attempt_id = _attempt_of(ledger, key, attempt)
+    return ledger.begin_execution(attempt_id, flow_run_id)
 
 
 def record_form(ledger: Ledger, execution: Execution, gate_id: UUID, *, approved: bool, name: str, note: str) -> None:
@@ -66,3 +64,15 @@ def summary(execution: Execution, verdict: Verdict) -> str:
         first = verdict.failed[0]
         raise StageFailedError(str(execution.key), f"{line}; {first.layer}: {first.evidence}", first.remedy)
     return line
+
+
+def _attempt_of(ledger: Ledger, key: str, attempt: str) -> UUID:
+    """Look before a number is taken: with somebody else's number taken, somebody else's run would stop."""
+    remedy = "Start the run with `keyturn onboard`."
+    try:
+        known = ledger.attempt(UUID(attempt))
+    except ValueError:
+        raise RefusedError(key, f"{attempt!r} is not the id of an attempt", remedy) from None
+    if str(known.key) != key:
+        raise RefusedError(key, f"attempt {attempt} is about {known.key}", remedy)
+    return known.id

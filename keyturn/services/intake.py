@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from keyturn.domain.credential import Credential, Probe, ProbeOutcome
@@ -111,27 +111,19 @@ class Intake:
 
     def _explain_if_not_asked(self, key: IntegrationKey) -> None:
         """Say why there is no gate to hand a secret in at, in words that fit the moment."""
-        kinds = {g.kind for g in self.ledger.gates(key=key)}
-        if GateKind.GONG_ADMIN in kinds:
-            return
-        if GateKind.APPROVE in kinds:
-            raise GateClosedError(
-                str(key),
-                "the kit is not approved yet, so no secret is asked for",
-                "Wait for `keyturn approve`; nothing was kept of what you entered.",
-            )
-        answered = [g for g in self.ledger.gates(key=key, only_open=False) if g.kind is GateKind.GONG_ADMIN]
-        if answered and answered[-1].state is GateState.APPROVED and self._is_active(answered[-1]):
-            raise GateClosedError(
-                str(key),
-                "a secret was handed in already, and the run goes on with it",
-                "See `keyturn status`; nothing was kept of what you entered.",
-            )
-        raise GateClosedError(
-            str(key),
-            "no run is asking for a secret",
-            "Start one with `keyturn onboard`; nothing was kept of what you entered.",
-        )
+        asked = {g.kind for g in self.ledger.gates(key=key)}
+        if GateKind.GONG_ADMIN not in asked:
+            problem, remedy = self._why_not_asked(key, asked)
+            raise GateClosedError(str(key), problem, f"{remedy}; nothing was kept of what you entered.")
 
-    def _is_active(self, gate: Gate) -> bool:
-        return self.ledger.attempt(gate.attempt_id).ended_at is None
+    def _why_not_asked(self, key: IntegrationKey, asked: Collection[GateKind]) -> tuple[str, str]:
+        active = next((a for a in self.ledger.attempts(key) if a.ended_at is None), None)
+        if active is None:
+            return "no run is asking for a secret", "Start one with `keyturn onboard`"
+        if GateKind.APPROVE in asked:
+            return "the kit is not approved yet, so no secret is asked for", "Wait for `keyturn approve`"
+        gates = self.ledger.gates(key=key, only_open=False)
+        mine = [g for g in gates if g.kind is GateKind.GONG_ADMIN and g.attempt_id == active.id]
+        if mine and mine[-1].state is GateState.APPROVED:
+            return "a secret was handed in already, and the run goes on with it", "See `keyturn status`"
+        return "the run has not come to that yet", "Wait until `keyturn status` shows the question"

@@ -6,7 +6,6 @@ nowhere; the gate remembers the sessions' ids, and those are polled.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -15,6 +14,7 @@ from keyturn.domain.gate import Gate, GateKind, GateState, Person, Policy, admit
 from keyturn.domain.integration import IntegrationKey
 from keyturn.domain.manifest import CONNECTOR, SealedManifest
 from keyturn.domain.profile import Account, AccountSpec, ConnectSession, Link, LinkStatus
+from keyturn.errors import VendorRefusedError
 from keyturn.ports import Clock, ConnectorHub, Ledger, Work
 from keyturn.services.asking import end_if_rejected, standing_gate
 from keyturn.services.stage import receipt_of
@@ -24,6 +24,25 @@ def account_spec(sealed: SealedManifest) -> AccountSpec:
     """The account that a manifest asks for."""
     owner = sealed.manifest.stackone.origin_owner
     return AccountSpec(owner.id, owner.name, owner.username, sealed.manifest.stackone.label)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What became of a gate's links: the account, if StackOne shows one as active, and a few words for people."""
+
+    account: Account | None
+    says: str
+
+
+def look(hub: ConnectorHub, gate: Gate) -> Seen:
+    """Look at every link of a gate, newest first; if none led to an active account, the newest one's end is told."""
+    says = ""
+    for session_id in reversed(_sessions(gate)):
+        seen = _led_to(hub, hub.session(session_id))
+        if seen.account is not None:
+            return seen
+        says = says or seen.says
+    return Seen(None, says)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +93,30 @@ class Linking:
         gate = standing_gate(work, self.clock, sealed, GateKind.CONSENT, policy, question)
         if gate.state is GateState.REJECTED:
             return gate
-        sessions = [self.hub.session(s) for s in _sessions(gate)]
-        account = self._linked(sessions)
-        if account is None:
-            return _noted(work, gate, sessions)
+        if gate.state is GateState.OPEN and gate.question["profile_id"] != profile_id:
+            gate = work.amend_gate(gate.id, question)  # asked again, and the profile was made anew in the meantime
+        seen = look(self.hub, gate)
+        if seen.account is None:
+            return _noted(work, gate, seen.says)
         if gate.state is GateState.OPEN:
-            work.close_gate(gate.id, GateState.APPROVED, "consent was given", {"account_id": account.id})
-        return work.write_receipt(Stage.LINK_ACCOUNT, {"account_id": account.id, "profile_id": profile_id})
+            work.close_gate(gate.id, GateState.APPROVED, "consent was given", {"account_id": seen.account.id})
+        return work.write_receipt(Stage.LINK_ACCOUNT, {"account_id": seen.account.id, "profile_id": profile_id})
 
-    def _linked(self, sessions: Sequence[ConnectSession]) -> Account | None:
-        """The first account that a session led to and that StackOne itself shows as active."""
-        for session in sessions:
-            if session.status is LinkStatus.AUTHENTICATED and session.account_id:
-                account = self.hub.account(session.account_id)
-                if account.status == "active" and account.provider == CONNECTOR:
-                    return account
-        return None
+
+def _led_to(hub: ConnectorHub, session: ConnectSession) -> Seen:
+    if session.status is not LinkStatus.AUTHENTICATED:
+        return Seen(None, f"{session.status}: {session.error}" if session.error else session.status.value)
+    try:
+        account = hub.account(session.account_id)
+    except VendorRefusedError as error:
+        # The session was read with the same key a moment ago, so this is about the account: somebody removed it.
+        return Seen(None, f"{session.status}, but account {session.account_id} cannot be read: {error.problem}")
+    if account.provider != CONNECTOR:
+        return Seen(None, f"{session.status}, but account {account.id} is one of {account.provider}")
+    if account.status != "active":
+        reasons = "; ".join(account.reasons) or "StackOne gives no reason"
+        return Seen(None, f"{session.status}, but account {account.id} is {account.status}: {reasons}")
+    return Seen(account, session.status.value)
 
 
 def _sessions(gate: Gate) -> list[str]:
@@ -97,12 +124,8 @@ def _sessions(gate: Gate) -> list[str]:
     return [str(s) for s in sessions] if isinstance(sessions, list) else []
 
 
-def _noted(work: Work, gate: Gate, sessions: Sequence[ConnectSession]) -> Gate:
+def _noted(work: Work, gate: Gate, says: str) -> Gate:
     """Keep what became of the newest link, for the person who looks at the gate."""
-    if not sessions:
+    if not says or gate.question.get("last") == says:
         return gate
-    newest = sessions[-1]
-    last = f"{newest.status.value}: {newest.error}" if newest.error else newest.status.value
-    if gate.question.get("last") == last:
-        return gate
-    return work.amend_gate(gate.id, dict(gate.question) | {"last": last})
+    return work.amend_gate(gate.id, dict(gate.question) | {"last": says})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from keyturn.domain.attempt import Attempt, AttemptState
 from keyturn.domain.gate import Person
 from keyturn.domain.integration import IntegrationKey
 from keyturn.domain.manifest import SealedManifest
-from keyturn.errors import NotPermittedError, RefusedError
+from keyturn.errors import KeyturnError, NotPermittedError, RefusedError
 from keyturn.ports import Ledger, Opened, Runs, RunState
 
 
@@ -24,15 +25,15 @@ class Started:
 def start(ledger: Ledger, runs: Runs, sealed: SealedManifest, person: Person, *, restart: bool = False) -> Started:
     """Open an attempt for a manifest, or return the active one, and see that a Prefect run carries it.
 
-    With `restart` another run is started even if Prefect says that one is under way, for a worker that died without
-    a word. That is safe: the older execution is refused at its next step.
+    With `restart` another run is started even if Prefect says that one is moving, for a worker that died without a
+    word; a suspended one is woken. That is safe: the older execution is refused at its next step.
 
     Raises:
         RefusedError: the active attempt is too far on to take a changed manifest.
     """
     opened = ledger.open_attempt(sealed, person)
     attempt = opened.attempt
-    if not restart and _carried(runs, attempt, resume=opened.changed):
+    if _carried(runs, attempt, anew=opened.changed or restart):
         return Started(opened, attempt, run_started=False)
     run = runs.start(attempt)
     ledger.bind_run(attempt.id, run)
@@ -59,15 +60,20 @@ def abandon(ledger: Ledger, runs: Runs, person: Person, key: IntegrationKey, rea
         )
     ended = ledger.abandon(active.id, person, reason)
     if ended.flow_run_id is not None:
-        runs.resume(ended.flow_run_id)
+        with suppress(KeyturnError):  # the attempt has ended all the same; its run finds that out at its next step
+            runs.resume(ended.flow_run_id)
     return ended
 
 
-def _carried(runs: Runs, attempt: Attempt, *, resume: bool) -> bool:
-    """Whether Prefect has a run for the attempt that is not over; a changed manifest wakes a suspended one."""
+def _carried(runs: Runs, attempt: Attempt, *, anew: bool) -> bool:
+    """Whether Prefect has a run for the attempt that will go on with it.
+
+    With `anew` a suspended run is woken, and one that moves does not count: a changed manifest has fenced it off, so it
+    stops at its next step; or its worker died without a word.
+    """
     if attempt.flow_run_id is None:
         return False
     state = runs.state(attempt.flow_run_id)
-    if state is RunState.SUSPENDED and resume:
-        return runs.resume(attempt.flow_run_id)
+    if anew:
+        return state is RunState.SUSPENDED and runs.resume(attempt.flow_run_id)
     return state in (RunState.MOVING, RunState.SUSPENDED)

@@ -72,7 +72,17 @@ class Safekeeping:
         with self.ledger.exclusive(execution) as work:
             receipt = work.receipt(Stage.GONG_ADMIN)
             if receipt is not None:
-                work.withdraw(Stage.GONG_ADMIN, error.problem, {"refused_fingerprint": receipt.body["fingerprint"]})
+                ref = credential_ref(receipt)
+                refused = {"refused_fingerprint": ref.fingerprint} if self._is_kept(ref) else {}
+                work.withdraw(Stage.GONG_ADMIN, error.problem, refused)
+
+    def _is_kept(self, ref: CredentialRef) -> bool:
+        """Whether the pair itself was judged. One that is gone from Vault was not, and may be handed in again."""
+        try:
+            self.secrets.read(ref)
+        except CredentialRefusedError:
+            return False
+        return True
 
     def _stored(self, work: Work, execution: Execution) -> dict[str, object]:
         receipt = receipt_of(work, Stage.FETCH_SECRET, execution)

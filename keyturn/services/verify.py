@@ -16,12 +16,14 @@ from keyturn.domain.lint import lint
 from keyturn.domain.manifest import CONNECTOR, SealedManifest
 from keyturn.domain.pair import faults_of_pair
 from keyturn.domain.verdict import Layer, LayerResult, LayerStatus, Verdict
-from keyturn.errors import CredentialRefusedError, StageFailedError
-from keyturn.ports import ConnectorHub, Ledger, SecretStore, TokenEndpoint
-from keyturn.services.stage import credential_ref
+from keyturn.errors import CredentialRefusedError, StageFailedError, VendorRefusedError
+from keyturn.ports import ConnectorHub, Ledger, SecretStore, TokenEndpoint, Work
+from keyturn.services.stage import credential_ref, receipt_of
 from keyturn.services.store import Safekeeping
 
 _ONBOARD = "Run `keyturn onboard` for this integration."
+_ANEW = "Hand the right pair in by a new onboarding; `keyturn abandon` ends one that is under way."
+_RELINK = "Run `keyturn onboard` again, make a fresh link with `keyturn link`, and have Gong's admin consent."
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +60,49 @@ class Examination:
     def test_connection(self, execution: Execution) -> tuple[Verdict, Receipt | None]:
         """Examine, and complete the attempt when no layer failed.
 
+        A receipt that the verdict disproves is withdrawn, so that the next run does that stage again: a remedy that
+        says "link again" or "have it written again" must find a door that is open.
+
         Returns:
             The verdict, and the receipt; no receipt when a layer failed, so that the next run tests again.
+
+        Raises:
+            StageFailedError: there is nothing to test yet. A verdict that tested nothing must not complete anything.
         """
+        with self.ledger.exclusive(execution) as work:
+            for stage in (Stage.STORE_SECRET, Stage.CREATE_PROFILE, Stage.LINK_ACCOUNT):
+                receipt_of(work, stage, execution)
         receipts = self.ledger.receipts(execution.attempt_id)
         verdict = self.examine(self.ledger.manifest(execution.digest), receipts)
         if verdict.failed:
+            self._take_back(execution, verdict)
             return verdict, None
         self._promote_what_the_link_proved(execution, receipts, verdict)
         with self.ledger.exclusive(execution) as work:
             receipt = work.receipt(Stage.TEST_CONNECTION) or work.write_receipt(Stage.TEST_CONNECTION, as_body(verdict))
         self.ledger.finish(execution, AttemptState.COMPLETED, "")
         return verdict, receipt
+
+    def _take_back(self, execution: Execution, verdict: Verdict) -> None:
+        spoiled = next((r.evidence for r in verdict.failed if r.layer is Layer.L2), "")
+        with self.ledger.exclusive(execution) as work:
+            made, linked = work.receipt(Stage.CREATE_PROFILE), work.receipt(Stage.LINK_ACCOUNT)
+            if made and spoiled:
+                named = [p for p in self.hub.profiles(CONNECTOR) if p.name == made.body["name"]]
+                # As it is now: a person has to change it again before it counts as made by hand.
+                work.withdraw(Stage.CREATE_PROFILE, spoiled, {"baseline": {p.id: p.updated_at for p in named}})
+            if linked:
+                self._take_back_link(work, linked, spoiled, verdict)
+
+    def _take_back_link(self, work: Work, linked: Receipt, spoiled: str, verdict: Verdict) -> None:
+        """A link that works stays, unless it may have been made with another pair than ours.
+
+        Where Gong says nothing of a pair, the link is its only proof, and a profile that somebody edited spoils it.
+        """
+        proven = any(r.layer is Layer.L1 and r.status is LayerStatus.PASSED for r in verdict.layers)
+        why = self._lost(str(linked.body["account_id"])) or ("" if proven else spoiled)
+        if why:
+            work.withdraw(Stage.LINK_ACCOUNT, why, {"last": why} | ({} if proven else {"sessions": []}))
 
     def _promote_what_the_link_proved(
         self, execution: Execution, receipts: Sequence[Receipt], verdict: Verdict
@@ -96,13 +129,14 @@ class Examination:
         except CredentialRefusedError as error:
             return _failed(Layer.L0, error.problem, error.remedy), _skipped(Layer.L1, "the pair is not in Vault")
         if faults := faults_of_pair(credential):
-            return _failed(Layer.L0, "; ".join(faults), "Hand the pair in again."), _skipped(Layer.L1, "lint failed")
+            return _failed(Layer.L0, "; ".join(faults), _ANEW), _skipped(Layer.L1, "lint failed")
         probe = self.gong.probe(credential)
         status = {ProbeOutcome.VALID: LayerStatus.PASSED, ProbeOutcome.WRONG_PAIR: LayerStatus.FAILED}
         evidence = f"{probe.outcome.value} (HTTP {probe.status}, {probe.code})"
+        remedy = f"{probe.explanation} {_ANEW}" if probe.outcome is ProbeOutcome.WRONG_PAIR else probe.explanation
         return (
             LayerResult(Layer.L0, LayerStatus.PASSED, f"manifest and pair pass lint (version {ref.version})"),
-            LayerResult(Layer.L1, status.get(probe.outcome, LayerStatus.NOT_TESTED), evidence, probe.explanation),
+            LayerResult(Layer.L1, status.get(probe.outcome, LayerStatus.NOT_TESTED), evidence, remedy),
         )
 
     def _profile_layer(self, bodies: Mapping[Stage, Mapping[str, object]]) -> LayerResult:
@@ -114,12 +148,14 @@ class Examination:
             return _failed(Layer.L2, f"profile {made['profile_id']} is gone, or is no {CONNECTOR} profile", _ONBOARD)
         profile = found[0]
         if not profile.active:
-            return _failed(Layer.L2, f"profile {profile.id} is disabled", "Enable it in StackOne.")
+            return _failed(
+                Layer.L2, f"profile {profile.id} is disabled", "Enable it in StackOne, then run `keyturn onboard`."
+            )
         if profile.updated_at != made["updated_at"]:
             return _failed(
                 Layer.L2,
                 f"profile {profile.id} was edited at {profile.updated_at}, after our receipt",
-                "Somebody changed it by hand: have it written again by a new onboarding, or undo the change.",
+                "Somebody changed it by hand: run `keyturn onboard`, which has it written again.",
             )
         return LayerResult(Layer.L2, LayerStatus.PASSED, f"profile {profile.id} is active and as we left it")
 
@@ -127,15 +163,10 @@ class Examination:
         linked = bodies.get(Stage.LINK_ACCOUNT)
         if linked is None:
             return _skipped(Layer.L3, "no account was linked yet")
-        account = self.hub.account(str(linked["account_id"]))
-        if account.status != "active":
-            reasons = "; ".join(account.reasons) or "StackOne gives no reason"
-            return _failed(
-                Layer.L3,
-                f"account {account.id} is {account.status}: {reasons}",
-                "Make a fresh link with `keyturn link` and have Gong's admin consent again.",
-            )
-        call = self.hub.list_users(account.id)
+        account_id = str(linked["account_id"])
+        if lost := self._lost(account_id):
+            return _failed(Layer.L3, lost, _RELINK)
+        call = self.hub.list_users(account_id)
         if not call.ok:
             return _failed(
                 Layer.L3,
@@ -144,7 +175,17 @@ class Examination:
             )
         request = f", request {call.request_id}" if call.request_id else ""
         seen = f"HTTP {call.status}, {call.count} records{request}"
-        return LayerResult(Layer.L3, LayerStatus.PASSED, f"account {account.id} is active; {call.action}: {seen}")
+        return LayerResult(Layer.L3, LayerStatus.PASSED, f"account {account_id} is active; {call.action}: {seen}")
+
+    def _lost(self, account_id: str) -> str:
+        """Why only a new consent can help, as a clause; empty when the account is active."""
+        try:
+            account = self.hub.account(account_id)
+        except VendorRefusedError as error:
+            return f"account {account_id} cannot be read: {error.problem}"
+        if account.status == "active":
+            return ""
+        return f"account {account_id} is {account.status}: {'; '.join(account.reasons) or 'StackOne gives no reason'}"
 
 
 def as_body(verdict: Verdict) -> dict[str, object]:

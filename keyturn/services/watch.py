@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from keyturn.domain.attempt import Attempt
 from keyturn.domain.gate import Gate, GateKind
 from keyturn.domain.manifest import CONNECTOR
-from keyturn.domain.profile import LinkStatus
 from keyturn.errors import KeyturnError
-from keyturn.ports import Clock, ConnectorHub, Ledger, Runs
+from keyturn.ports import Clock, ConnectorHub, Ledger, Runs, RunState
+from keyturn.services.link import look
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +48,8 @@ class Watch:
         if gate.decided_at is not None:
             return True
         if gate.kind is GateKind.CONSENT:
-            return self._consented(gate)
+            return look(self.hub, gate).account is not None
         return gate.kind is GateKind.STACKONE_FORM and self._profile_changed(gate)
-
-    def _consented(self, gate: Gate) -> bool:
-        sessions = gate.question.get("sessions", [])
-        ids = sessions if isinstance(sessions, list) else []
-        return any(self.hub.session(str(s)).status is LinkStatus.AUTHENTICATED for s in ids)
 
     def _profile_changed(self, gate: Gate) -> bool:
         baseline = gate.question.get("baseline", {})
@@ -62,9 +58,23 @@ class Watch:
         return any(known.get(p.id) != p.updated_at for p in named)
 
     def _wake(self, gate: Gate) -> bool:
-        run = self.ledger.attempt(gate.attempt_id).flow_run_id
-        if run is None or not self.runs.resume(run):
-            return False
-        if gate.decided_at is not None:
+        attempt = self.ledger.attempt(gate.attempt_id)
+        run = attempt.flow_run_id
+        taken = run is not None and self.runs.resume(run)
+        if gate.decided_at is None:
+            return taken
+        if taken or self._carried_by_another(attempt):
             self.ledger.resumed(gate.id)
+            return True
+        return False
+
+    def _carried_by_another(self, attempt: Attempt) -> bool:
+        """Start a run if the last one is over: somebody answered a question that it left behind.
+
+        Only for a decision, and so once for each: a run that fails again is not started again.
+        """
+        run = attempt.flow_run_id
+        if run is not None and self.runs.state(run) not in (RunState.ENDED, RunState.UNKNOWN):
+            return False
+        self.ledger.bind_run(attempt.id, self.runs.start(attempt))
         return True

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+CHECKS = [
+    "packages",
+    "ledger",
+    "vault: server",
+    "prefect",
+    "stackone: API key",
+    "stackone: profile writer",
+    "manifests",
+]
+
+
+def test_with_nothing_to_reach_each_check_says_what_to_do(lost: Any) -> None:
+    """One dependency that is away hides no other, and each finding has its remedy."""
+    checks = {c["name"]: c for c in lost.json("doctor", code=1)["checks"]}
+    assert list(checks) == CHECKS
+    away = [c for name, c in checks.items() if name not in ("packages", "manifests")]
+    assert not [c["name"] for c in away if c["ok"] or not c["remedy"] or "reached" not in c["found"]]
+    assert checks["packages"]["ok"]
+    assert checks["manifests"]["ok"]
+
+
+def test_with_nothing_set_each_check_names_its_setting(command: Any) -> None:
+    """For people, no name or remedy is cut off or broken, on however narrow a terminal."""
+    done = command("doctor", COLUMNS="40")
+    assert done.returncode == 1
+    for name in ("KEYTURN_LEDGER__URL", "PREFECT_API_URL", "KEYTURN_STACKONE__API_KEY", "KEYTURN_MANIFESTS"):
+        assert name in done.stdout
+    assert "    → Set it to postgresql://user:password@host/keyturn.\n" in done.stdout
+
+
+def test_real_servers_pass(office: Any) -> None:
+    """Ledger, Vault with the worker's own rights, StackOne and manifests are as they must be; only Prefect is away."""
+    told = office.command.json("doctor", "--live", code=3)
+    without_profile = "live: stackone accounts by profile"
+    assert [c["name"] for c in told["checks"] if not c["ok"] and c["name"] != without_profile] == ["prefect"]
+    assert len(told["by_hand"]) > 3
+
+
+def test_pending_migrations_are_a_finding(office: Any, new_database: Callable[[], str]) -> None:
+    """It names them, and the command that applies them."""
+    checks = office.command.having(KEYTURN_LEDGER__URL=new_database()).json("doctor", code=1)["checks"]
+    (ledger,) = [c for c in checks if c["name"] == "ledger"]
+    assert (ledger["ok"], "0001" in ledger["found"], "keyturn db upgrade" in ledger["remedy"]) == (False, True, True)

@@ -1,0 +1,63 @@
+"""Prefect without Prefect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from threading import Lock
+from uuid import UUID, uuid4
+
+from keyturn.domain.attempt import Attempt
+from keyturn.errors import KeyturnError
+from keyturn.ports import RunState
+
+RunKey = tuple[UUID, int, UUID | None]
+
+
+@dataclass
+class FakeRuns:
+    """Implements `keyturn.ports.Runs` in memory. Runs move only by what a test says of them.
+
+    Attributes:
+        states: every run and what has become of it; tests change it.
+        resumes: every resume that was asked for, taken or not.
+        failures: raised by the next calls, one each.
+    """
+
+    states: dict[UUID, RunState] = field(default_factory=dict)
+    resumes: list[UUID] = field(default_factory=list)
+    failures: list[KeyturnError] = field(default_factory=list)
+    _by_key: dict[RunKey, UUID] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def start(self, attempt: Attempt) -> UUID:
+        """A new run that moves; the same one for the same attempt, number and run before."""
+        with self._lock:
+            self._fail_if_told()
+            key = (attempt.id, attempt.fence, attempt.flow_run_id)
+            run = self._by_key.setdefault(key, uuid4())
+            self.states.setdefault(run, RunState.MOVING)
+            return run
+
+    def resume(self, flow_run_id: UUID) -> bool:
+        """Take it if the run is suspended; it moves then."""
+        with self._lock:
+            self.resumes.append(flow_run_id)
+            self._fail_if_told()
+            if self.states.get(flow_run_id) is not RunState.SUSPENDED:
+                return False
+            self.states[flow_run_id] = RunState.MOVING
+            return True
+
+    def state(self, flow_run_id: UUID) -> RunState:
+        """What a test, or a resume, has made of it."""
+        with self._lock:
+            self._fail_if_told()
+            return self.states.get(flow_run_id, RunState.UNKNOWN)
+
+    def url(self, flow_run_id: UUID) -> str:
+        """A page that nobody serves."""
+        return f"http://prefect.invalid/runs/flow-run/{flow_run_id}"
+
+    def _fail_if_told(self) -> None:
+        if self.failures:
+            raise self.failures.pop(0)

@@ -1,0 +1,220 @@
+"""Real servers for the services: PostgreSQL, OpenBao and both twins. Only Prefect is a fake."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+
+import httpx
+import pytest
+from limits import RateLimitItemPerSecond
+from sqlalchemy import Engine
+from starlette.applications import Starlette
+
+from keyturn import settings
+from keyturn.clients.budget import Budget
+from keyturn.clients.gong.token_endpoint import GongTokenEndpoint
+from keyturn.clients.stackone.connection import connect
+from keyturn.clients.stackone.hub import StackOneHub
+from keyturn.clients.transport import Transport, Vendor
+from keyturn.domain.integration import IntegrationKey
+from keyturn.ledger.engine import make_engine
+from keyturn.ledger.repository import PostgresLedger
+from keyturn.sandbox.openbao import OpenBao, start_openbao
+from keyturn.sandbox.people import GongAdmin, StackOneAdmin
+from keyturn.sandbox.processes import Children
+from keyturn.sandbox.twins.gong.app import GongConfig
+from keyturn.sandbox.twins.gong.app import create_app as gong_app
+from keyturn.sandbox.twins.serving import server
+from keyturn.sandbox.twins.stackone.app import StackOneConfig
+from keyturn.sandbox.twins.stackone.app import create_app as stackone_app
+from keyturn.sandbox.vault_setup import PEOPLE
+from keyturn.wiring import Ports, quiet_http
+from tests.fakes.clock import FakeClock
+from tests.fakes.runs import FakeRuns
+from tests.services.search import CANARY, found, kept
+from tests.services.twins import API_KEY, Twins
+from tests.services.world import World
+
+_numbers = itertools.count(1)
+
+
+@contextmanager
+def _served(app: Starlette, listener: socket.socket) -> Iterator[None]:
+    # Without it every answer waits 40 ms for an acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    running = server(app, 0)
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    while not running.started and thread.is_alive():
+        time.sleep(0.005)
+    try:
+        yield
+    finally:
+        running.should_exit = True
+        thread.join(10)
+        listener.close()
+
+
+@pytest.fixture(scope="session")
+def running_twins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twins]:
+    """Both twins, once for all tests; Gong's limit per second is out of the way."""
+    folder = tmp_path_factory.mktemp("twins")
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+    gong, stackone = (f"http://127.0.0.1:{s.getsockname()[1]}" for s in sockets)
+    gong_config = GongConfig(
+        state=folder / "gong.json",
+        deliver={"https://api.stackone.com": stackone},
+        options={"calls_per_second": 1000},
+        client_secret=CANARY,
+    )
+    stackone_config = StackOneConfig(state=folder / "stackone.json", api_key=API_KEY, gong=gong)
+    with ExitStack() as stack:
+        stack.enter_context(_served(gong_app(gong_config), sockets[0]))
+        stack.enter_context(_served(stackone_app(stackone_config), sockets[1]))
+        control = stack.enter_context(httpx.Client())
+        twins = Twins(gong, stackone, control, GongAdmin(gong), StackOneAdmin(stackone))
+        for browser in (twins.gong_admin._browser, twins.stackone_admin._browser):
+            stack.callback(browser.close)
+        yield twins
+
+
+@pytest.fixture
+def twins(running_twins: Twins) -> Twins:
+    """Both twins, fresh. The first integration made in Gong gets the canary."""
+    running_twins.reset()
+    return running_twins
+
+
+@pytest.fixture(scope="session")
+def openbao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
+    """An OpenBao, set up as an administrator does it."""
+    with Children(tmp_path_factory.mktemp("openbao")) as children:
+        yield start_openbao(children)
+
+
+@pytest.fixture(scope="session")
+def tokens(openbao: OpenBao) -> Mapping[str, str]:
+    """Everybody's own Vault token."""
+    return {name: openbao.login(name) for name in PEOPLE}
+
+
+@pytest.fixture(scope="session")
+def ledger_url(new_database: Callable[[str], str], migrated: str) -> Iterator[str]:
+    """One ledger for all tests: each has an integration of its own in it. After the last one the canary is sought."""
+    url = new_database(migrated)
+    yield url
+    assert found([CANARY], kept(url)) == []
+
+
+@pytest.fixture(scope="session")
+def engine_of() -> Iterator[Callable[[str], Engine]]:
+    """One engine for each ledger: it compiles every statement once."""
+    engines: dict[str, Engine] = {}
+    yield lambda url: engines.setdefault(url, make_engine(url))
+    for engine in engines.values():
+        engine.dispose()
+
+
+@pytest.fixture
+def environ(ledger_url: str, openbao: OpenBao, twins: Twins) -> dict[str, str]:
+    """What keyturn is told from outside."""
+    return {
+        "KEYTURN_LEDGER__URL": ledger_url,
+        "KEYTURN_LEDGER__LOCK_TIMEOUT_S": "30",
+        "KEYTURN_VAULT__ADDR": openbao.addr,
+        "KEYTURN_VAULT__AUTH": "approle",
+        "KEYTURN_VAULT__ROLE_ID": openbao.role_id,
+        "KEYTURN_VAULT__SECRET_ID": openbao.secret_id,
+        "KEYTURN_STACKONE__BASE_URL": twins.stackone,
+        "KEYTURN_STACKONE__API_KEY": API_KEY,
+        "KEYTURN_STACKONE__SPEC_URL": f"{twins.stackone}/oas/stackone.json",
+        "KEYTURN_GONG__TOKEN_URL": f"{twins.gong}/oauth2/generate-customer-token",
+    }
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """This test's time."""
+    return FakeClock()
+
+
+@pytest.fixture
+def new_ports(
+    environ: dict[str, str], clock: FakeClock, engine_of: Callable[[str], Engine]
+) -> Iterator[Callable[..., Ports]]:
+    """Make ports from this test's settings, changed as told by variables without their prefix.
+
+    Loading certificates takes longer than all calls of a test, and nothing here speaks TLS.
+    """
+    with ExitStack() as stack:
+
+        def make(**changes: str) -> Ports:
+            ports = Ports(settings.load(environ | {f"KEYTURN_{name}": value for name, value in changes.items()}))
+            ports.clock = clock
+            if ports.settings.gong.probe:
+                url = str(ports.settings.gong.token_url)
+                ports.gong = GongTokenEndpoint(url, stack.enter_context(_unhurried(url, clock)))
+            to_stackone = connect(ports.settings.stackone, clock, httpx.HTTPTransport(verify=False))
+            ports._stackone = stack.enter_context(to_stackone), StackOneHub(to_stackone)
+            engine = engine_of(ports.settings.require_ledger_url())
+            ports.ledger = PostgresLedger(engine, clock, ports.settings.ledger.lock_timeout_s)
+            return ports
+
+        yield make
+
+
+@pytest.fixture
+def new_world(
+    new_ports: Callable[..., Ports],
+    clock: FakeClock,
+    openbao: OpenBao,
+    tokens: Mapping[str, str],
+    twins: Twins,
+    caplog: pytest.LogCaptureFixture,
+) -> Iterator[Callable[..., World]]:
+    """Make a world for another integration, under settings changed as told.
+
+    When the test is over, its secrets are searched for where none may be.
+    """
+    quiet_http()
+    caplog.set_level(logging.DEBUG)
+    worlds: list[World] = []
+
+    def make(**changes: str) -> World:
+        key = IntegrationKey(f"acme-{next(_numbers)}", "production")
+        worlds.append(
+            World(
+                ports=new_ports(**changes),
+                runs=FakeRuns(),
+                clock=clock,
+                key=key,
+                openbao=openbao,
+                tokens=tokens,
+                twins=twins,
+            )
+        )
+        return worlds[-1]
+
+    yield make
+    logged = [f"{record.getMessage()} {record.args!r}" for record in caplog.get_records("call")]
+    for world in worlds:
+        ledger = kept(world.ports.settings.require_ledger_url(), world.key)
+        assert found(world.secrets, [*world.heard, *logged, *ledger]) == []
+
+
+@pytest.fixture
+def world(new_world: Callable[..., World]) -> World:
+    """An integration's world."""
+    return new_world()
+
+
+def _unhurried(gong: str, clock: FakeClock) -> Transport:
+    """A way to Gong whose budget no test has to wait for."""
+    budget = Budget("Gong", [RateLimitItemPerSecond(10_000)], clock)
+    return Transport(Vendor("Gong", gong), budget, clock, httpx.HTTPTransport(verify=False))
