@@ -5,6 +5,7 @@ A stage that waits for people returns the gate it waits at, and `None` once it h
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from prefect import get_run_logger, runtime, task
 from keyturn import wiring
 from keyturn.domain.attempt import Execution, Receipt, Stage
 from keyturn.domain.gate import Channel, Gate
+from keyturn.errors import KeyturnError
 from keyturn.services import asking, decide, execution, waiting
 from keyturn.services.link import Linking
 from keyturn.services.provision import Provisioning
@@ -115,9 +117,9 @@ def catch_up(gate: str) -> None:
     that gap.
     """
     ports = wiring.ports()
-    owed = [g for g in ports.ledger.owed_resumes() if str(g.id) == gate]
-    for decided in owed:
-        decide.pass_on(ports.ledger, ports.runs, decided)
+    with suppress(KeyturnError):  # nothing may take the place of the suspension; the watch flow asks again
+        for decided in [g for g in ports.ledger.owed_resumes() if str(g.id) == gate]:
+            decide.pass_on(ports.ledger, ports.runs, decided)
 
 
 def _safekeeping() -> Safekeeping:

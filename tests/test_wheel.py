@@ -129,6 +129,15 @@ def test_migrations_travel_with_it(installed: Installed, new_database: Callable[
     assert json.loads(done.stdout)["applied"][0].startswith("0001 ")
 
 
+def test_make_can_install_the_checkout_with_what_the_lock_has(tmp_path: Path) -> None:
+    """An editable install is built by hatchling alone: `make` fetches nothing that has no digest in the lock."""
+    script = "import sys, hatchling.build; hatchling.build.build_editable(sys.argv[1])"
+    argv = [sys.executable, "-c", script, str(tmp_path)]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.glob("keyturn-*.whl"))
+
+
 @pytest.mark.parametrize("command", ["sandbox", "demo"])
 def test_the_sandbox_says_what_it_lacks(installed: Installed, command: str) -> None:
     """One sentence with what to install, and exit code 2."""

@@ -27,11 +27,18 @@ def show_kit(sealed: SealedManifest, admin_url: str) -> None:
     show_steps(made.steps)
 
 
-def show_steps(steps: tuple[KitStep, ...]) -> None:
+def show_stackone_form(sealed: SealedManifest, dashboard_url: str) -> None:
+    """Print StackOne's form, field by field, on standard error: standard output is for the token."""
+    from keyturn.domain.kit import stackone_steps
+
+    show_steps(stackone_steps(sealed, dashboard_url), stderr=True)
+
+
+def show_steps(steps: tuple[KitStep, ...], *, stderr: bool = False) -> None:
     """Print the steps of a form, numbered."""
     from keyturn.cli import showing
 
-    screen = showing.console()
+    screen = showing.console(stderr=stderr)
     for number, step in enumerate(steps, 1):
         path = f"  [dim]{showing.plain(' > '.join(step.path))}[/]" if step.path else ""
         screen.print(f"\n[bold]{number}. {showing.plain(step.title)}[/]{path}")

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from keyturn.cli.options import AsJson, Key
+from keyturn.errors import KeyturnError
 
 if TYPE_CHECKING:
     from keyturn.domain.checkup import Check
     from keyturn.services.journey import Journey
     from keyturn.services.plan import Plan
+    from keyturn.wiring import Ports
 
 
 def add_to(app: typer.Typer) -> None:
@@ -36,7 +38,8 @@ def plan(
 
     ports = wiring.ports()
     sealed = sealed_of(ports, key)
-    made = Planning(ports.ledger, ports.secrets, ports.hub, ports.writers).plan(sealed)
+    elsewhere = (_within_reach(ports, name) for name in ("secrets", "hub", "writers"))
+    made = Planning(ports.ledger, *elsewhere).plan(sealed)
     admin_url = str(ports.settings.gong.admin_url)
     if out is not None:
         kit_view.write_kit(sealed, admin_url, out)
@@ -137,6 +140,22 @@ def doctor(
         for line in TO_TRY_BY_HAND if live else ():
             typer.echo(f"to try by hand: {line}")
     raise typer.Exit(_exit_code([c.ok for c in results]))
+
+
+def _within_reach(ports: Ports, name: str) -> Any:  # noqa: ANN401  a port of some kind, or what stands for it
+    """A port, or something that fails with the reason whenever it is asked: a person has not the worker's sign-in."""
+    try:
+        return getattr(ports, name)
+    except KeyturnError as error:
+        return _OutOfReach(error)
+
+
+class _OutOfReach:
+    def __init__(self, reason: KeyturnError) -> None:
+        self._reason = reason
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise self._reason
 
 
 def _exit_code(answers: list[bool | None]) -> int:

@@ -86,15 +86,18 @@ def submit(
 
 
 def reveal(key: Key, *, as_json: AsJson = False) -> None:
-    """Wrap the stored pair in a single-use token, for whoever fills in StackOne's form."""
-    from keyturn.cli import showing
+    """Wrap the stored pair in a single-use token, and show how StackOne's form is filled in with it."""
+    from keyturn.cli import kit_view, showing
+    from keyturn.domain.gate import GateKind
     from keyturn.services.reveal import reveal as wrap
 
-    ports = _ports()
-    wrapped = wrap(ports.ledger, _vault(ports), _key(key))
+    ports, name = _ports(), _key(key)
+    wrapped = wrap(ports.ledger, _vault(ports), name)
     if as_json:
         showing.as_json({"token": wrapped.token, "ttl_s": wrapped.ttl_s})
         return
+    sealed = ports.ledger.manifest(_open_gate(ports, name, GateKind.STACKONE_FORM).digest)
+    kit_view.show_stackone_form(sealed, str(ports.settings.stackone.dashboard_url))
     typer.echo(wrapped.token)
     typer.echo(
         f"Opens the pair once, within {wrapped.ttl_s} s, by `vault unwrap <token>` (or `bao unwrap`). "
@@ -158,7 +161,7 @@ def _vault(ports: Ports) -> PersonalVault:
 def _open_gate(ports: Ports, key: IntegrationKey, kind: object) -> Gate:
     gates = [g for g in ports.ledger.gates(key=key) if g.kind == kind]
     if not gates:
-        raise GateClosedError(str(key), "no approval is being asked for", "See `keyturn status`.")
+        raise GateClosedError(str(key), "this is not being asked (any more)", "See `keyturn status`.")
     return gates[-1]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,10 +13,12 @@ from keyturn.cli.options import AsJson, Key
 
 if TYPE_CHECKING:
     from keyturn.domain.integration import IntegrationKey
+    from keyturn.services.journey import Journey
     from keyturn.services.start import Started
     from keyturn.wiring import Ports
 
 _POLL_S = 1.0
+_UNDER_WAY = "is under way already; if its worker has died, --restart starts another run"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -56,7 +59,7 @@ def _say(ports: Ports, started: Started) -> None:
     if opened.created:
         what = "started"
     else:
-        what = "has a new manifest; its approval is asked for again" if opened.changed else "is under way already"
+        what = "has a new manifest; its approval is asked for again" if opened.changed else _UNDER_WAY
     typer.echo(f"{attempt.key}: attempt {attempt.id} {what} (digest {attempt.digest[:12]})")
     if started.run_started and not opened.created:
         typer.echo("Its last run was over; a new one goes on from the receipts.")
@@ -73,17 +76,27 @@ def _watch(ports: Ports, key: IntegrationKey, *, quiet: bool) -> int:
     from keyturn.services.journey import journey
 
     now = journey(ports.ledger, key)
-    with Live(showing.journey_tree(now), console=showing.console(), refresh_per_second=4) as live:
+    shown = nullcontext() if quiet else Live(showing.journey_tree(now), console=showing.console(), refresh_per_second=4)
+    with shown as live:
         while now.attempt and now.attempt.ended_at is None and not _run_is_over(ports, now.attempt.flow_run_id):
             ports.clock.sleep(_POLL_S)
             now = journey(ports.ledger, key)
-            if not quiet:
+            if live is not None:
                 live.update(showing.journey_tree(now))
         now = journey(ports.ledger, key)
-        live.update(showing.journey_tree(now))
+        if live is not None:
+            live.update(showing.journey_tree(now))
+            _say_if_stuck(now)
     if quiet:
         showing.as_json(showing.journey_json(now))
     return 0 if now.attempt and now.attempt.state == "completed" else 1
+
+
+def _say_if_stuck(now: Journey) -> None:
+    if now.attempt and now.attempt.ended_at is None:
+        typer.echo(
+            "Its Prefect run is over and says why; correct that, and `keyturn onboard` goes on from the receipts."
+        )
 
 
 def _run_is_over(ports: Ports, flow_run_id: object) -> bool:

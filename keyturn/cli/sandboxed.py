@@ -31,8 +31,9 @@ def run_sandbox(state: Path, *, as_json: bool) -> None:
     from keyturn.sandbox.stack import Stack
     from keyturn.sandbox.twin_servers import TwinOptions
 
+    options = TwinOptions(client_secret=_client_secret())
     typer.echo(f"starting the sandbox in {state} …", err=as_json)
-    with Stack(state, migrate.upgrade, TwinOptions(client_secret=os.environ.get(_SECRET))).up() as running:
+    with Stack(state, migrate.upgrade, options).up() as running:
         if as_json:
             showing.as_json(_where(running))
         else:
@@ -48,11 +49,12 @@ def run_demo(out: Path, *, keep: bool, assisted: bool) -> int:
     from keyturn.sandbox.stack import Stack
     from keyturn.sandbox.twin_servers import TwinOptions
 
+    stackone = {"write_api": "off"} if assisted else {}
+    options = TwinOptions(client_secret=_client_secret(), stackone=stackone)
     state = out / "state"
     shutil.rmtree(state, ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
     typer.echo("starting PostgreSQL, OpenBao, Prefect and the twins of Gong and StackOne …")
-    options = TwinOptions(client_secret=os.environ.get(_SECRET), stackone={"write_api": "off"} if assisted else {})
     with Stack(state, migrate.upgrade, options).up() as running:
         _say_where(running)
         report = _play(running)
@@ -77,6 +79,19 @@ def _require_packages() -> None:
     if missing:
         problem = f"the servers for this machine are not installed ({', '.join(missing)})"
         raise ConfigurationError("sandbox", problem, "Run `pip install 'keyturn[sandbox]'`.")
+
+
+def _client_secret() -> str | None:
+    """What the twin of Gong shall issue, if that is set; refused here rather than in the middle of the journey."""
+    from keyturn.domain.credential import Credential
+    from keyturn.domain.pair import faults_of_pair
+
+    secret = os.environ.get(_SECRET) or None
+    faults = faults_of_pair(Credential("AN-ID-AS-LONG-AS-THE-TWIN-MAKES-THEM", secret)) if secret else []
+    if faults:
+        remedy = "Give at least 16 printable ASCII characters without spaces, or unset it."
+        raise ConfigurationError(_SECRET, "is no secret that an onboarding would take", remedy)
+    return secret
 
 
 def _where(running: Running) -> dict[str, object]:

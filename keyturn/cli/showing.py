@@ -32,11 +32,11 @@ _MARKS = {
 }
 
 
-def console() -> Console:
-    """Standard output, for people."""
+def console(*, stderr: bool = False) -> Console:
+    """Standard output, or standard error, for people."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=True)
+    return Console(highlight=False, soft_wrap=True, stderr=stderr)
 
 
 def as_json(body: object) -> None:

@@ -125,11 +125,17 @@ def admit(gate: Gate, person: Person, digest: str) -> None:
     Raises:
         GateClosedError: it is no longer open.
         DigestChangedError: the person saw another manifest.
-        NotPermittedError: own request, wrong group, or decided already.
+        NotPermittedError: own request, wrong group, decided already, or decided in Prefect's form only.
     """
     subject = f"{gate.key} {gate.kind}"
     if gate.state is not GateState.OPEN:
         raise GateClosedError(subject, f"this gate is {gate.state}", "Look at `keyturn gates` for what is open.")
+    if gate.channel is Channel.PREFECT:
+        raise NotPermittedError(
+            subject,
+            "by its manifest, this gate is answered in Prefect's form",
+            "Open the run in Prefect and resume it.",
+        )
     if digest != gate.digest:
         raise DigestChangedError(
             subject,

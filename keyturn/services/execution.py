@@ -26,7 +26,9 @@ def begin(ledger: Ledger, key: str, attempt: str | None, flow_run_id: UUID | Non
         sealed = ledger.registered(IntegrationKey.parse(key))
         if sealed is None:
             raise RefusedError(key, "no manifest is registered", "Run `keyturn onboard` with its manifest first.")
-        return ledger.begin_execution(ledger.open_attempt(sealed, None).attempt.id, flow_run_id)
+        # The run may have begun before and been resumed: it stays with its attempt, and opens none when that has ended.
+        mine = (a.id for a in ledger.attempts(sealed.key) if flow_run_id and a.flow_run_id == flow_run_id)
+        return ledger.begin_execution(next(mine, None) or ledger.open_attempt(sealed, None).attempt.id, flow_run_id)
     attempt_id = _attempt_of(ledger, key, attempt)
     return ledger.begin_execution(attempt_id, flow_run_id)
 

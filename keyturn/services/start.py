@@ -12,6 +12,8 @@ from keyturn.domain.manifest import SealedManifest
 from keyturn.errors import KeyturnError, NotPermittedError, RefusedError
 from keyturn.ports import Ledger, Opened, Runs, RunState
 
+_MAY_START = frozenset({"requester", "operator"})
+
 
 @dataclass(frozen=True, slots=True)
 class Started:
@@ -29,8 +31,15 @@ def start(ledger: Ledger, runs: Runs, sealed: SealedManifest, person: Person, *,
     word; a suspended one is woken. That is safe: the older execution is refused at its next step.
 
     Raises:
+        NotPermittedError: the person is no requester.
         RefusedError: the active attempt is too far on to take a changed manifest.
     """
+    if not person.groups & _MAY_START:
+        raise NotPermittedError(
+            str(sealed.key),
+            f"{person.name} is in none of the groups {', '.join(sorted(_MAY_START))}",
+            "Ask a requester, or have Vault give you the policy keyturn-requester.",
+        )
     opened = ledger.open_attempt(sealed, person)
     attempt = opened.attempt
     if _carried(runs, attempt, anew=opened.changed or restart):

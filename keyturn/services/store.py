@@ -34,10 +34,10 @@ class Safekeeping:
             raise
 
     def store(self, execution: Execution) -> Receipt:
-        """Make the pending pair CURRENT by one check-and-set write, unless that would put an unproven one over another.
+        """Make the pending pair CURRENT by one check-and-set write, if it is proven.
 
-        A CURRENT that was verified is never replaced by one that was not (invariant 1): then the pair stays PENDING
-        until the new link has proven it, and `promote` is called at the end.
+        CURRENT was verified when it was promoted (invariant 1). A pair that is not proven stays PENDING until the
+        new link has proven it, and is promoted at the end.
         """
         return once(self.ledger, execution, Stage.STORE_SECRET, lambda work: self._stored(work, execution))
 
@@ -89,8 +89,9 @@ class Safekeeping:
         ref = credential_ref(receipt)
         pointer = self.secrets.pointer(execution.key)
         proven = receipt.body["probe"] == ProbeOutcome.VALID.value
-        if not proven and pointer.current not in (None, ref):
-            return as_body(ref) | {"stored_as": "pending", "why": "not proven yet, and a verified one is in use"}
+        if not proven and pointer.current != ref:
+            why = "not proven yet; it becomes current when a live call through a new link has proven it"
+            return as_body(ref) | {"stored_as": "pending", "proven": False, "why": why}
         written = self.promote(execution, ref)
         return as_body(ref) | {"stored_as": "current", "proven": proven, "pointer": written.revision}
 

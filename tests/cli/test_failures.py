@@ -45,7 +45,7 @@ def test_all_faults_of_the_settings_are_told_at_once(command: Any) -> None:
     [
         (("status",), "KEYTURN_LEDGER__URL"),
         (("db", "status"), "KEYTURN_LEDGER__URL"),
-        (("plan", "acme/production"), "KEYTURN_LEDGER__URL"),
+        (("gates",), "KEYTURN_LEDGER__URL"),
         (("plan", "acme/sandbox"), "KEYTURN_STACKONE__API_KEY"),
     ],
 )
@@ -54,6 +54,14 @@ def test_a_missing_setting_is_named(lost: Any, words: tuple[str, ...], variable:
     failure = lost.having(**{variable: ""}).json(*words, code=2)
     assert failure["subject"] == variable
     assert failure["remedy"]
+
+
+def test_a_plan_can_be_read_without_any_server(lost: Any) -> None:
+    """The kit is there all the same, and whatever could not be asked is called unknown, with or without settings."""
+    for command in (lost, lost.having(KEYTURN_LEDGER__URL="", KEYTURN_VAULT__TOKEN="")):
+        plan = command.json("plan", "acme/production")
+        assert plan["kit"]["steps"]
+        assert {fact["known"] for fact in plan["found"]} == {False}
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,15 @@ def test_without_its_packages_it_says_what_to_install(tmp_path: Path, words: tup
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("secret", ["a-short-one", "one with spaces in it, and long enough", "ä-secret-with-an-umlaut"])
+def test_a_secret_that_no_onboarding_takes_is_refused_at_once(command: Any, secret: str) -> None:
+    """Not in the middle of the journey, and without repeating it; nothing is started or removed."""
+    failure = command.having(KEYTURN_DEMO__CLIENT_SECRET=secret).json("demo", code=2)
+    assert failure["subject"] == "KEYTURN_DEMO__CLIENT_SECRET"
+    assert secret not in str(failure)
+    assert not (command.folder / "var").exists()
+
+
 @pytest.mark.e2e
 def test_it_stays_until_ctrl_c_and_doctor_finds_nothing_wrong(command: Any) -> None:
     """As JSON: where everything is. With its settings `keyturn doctor` passes; Ctrl-C leaves no process behind."""

@@ -12,7 +12,7 @@ from keyturn.domain.attempt import AttemptState, Receipt, Stage
 from keyturn.domain.gate import GateKind
 from keyturn.errors import NotPermittedError, RefusedError, SupersededError, UnavailableError
 from keyturn.ports import RunState
-from keyturn.services.start import Started, abandon
+from keyturn.services.start import Started, abandon, start
 from tests.services.world import World
 
 
@@ -216,3 +216,10 @@ def test_run_of_an_abandoned_attempt(world: World) -> None:
     abandon(world.ports.ledger, world.runs, world.person("alice"), world.key, "stop")
     with world.refused(SupersededError, "the attempt has ended as abandoned"):
         world.stage(Stage.APPROVE, run)
+
+
+def test_only_requesters_and_operators_start(world: World) -> None:
+    """An approver could otherwise replace the manifest of somebody's attempt and become its requester."""
+    with world.refused(NotPermittedError, "in none of the groups operator, requester"):
+        start(world.ports.ledger, world.runs, world.sealed(), world.person("bob"))
+    assert world.ports.ledger.attempts(world.key) == []

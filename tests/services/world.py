@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import httpx
 
@@ -83,7 +83,9 @@ class World(Played):
 
     def start(self, name: str = "alice", sealed: SealedManifest | None = None, *, restart: bool = False) -> Started:
         """`keyturn onboard`."""
-        return start(self.ports.ledger, self.runs, sealed or self.sealed(), self.person(name), restart=restart)
+        person = self.person(name)
+        requester = replace(person, groups=person.groups | {"requester"})  # anybody may be one besides
+        return start(self.ports.ledger, self.runs, sealed or self.sealed(), requester, restart=restart)
 
     def approve(self, name: str = "bob", digest: str = "", note: str = "") -> decide.Decided:
         """`keyturn approve`, of the digest that is asked about unless another is given."""
