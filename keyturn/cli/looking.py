@@ -38,8 +38,7 @@ def plan(
 
     ports = wiring.ports()
     sealed = sealed_of(ports, key)
-    elsewhere = (_within_reach(ports, name) for name in ("secrets", "hub", "writers"))
-    made = Planning(ports.ledger, *elsewhere).plan(sealed)
+    made = Planning(*(_within_reach(ports, name) for name in ("ledger", "secrets", "hub", "writers"))).plan(sealed)
     admin_url = str(ports.settings.gong.admin_url)
     if out is not None:
         kit_view.write_kit(sealed, admin_url, out)

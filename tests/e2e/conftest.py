@@ -21,6 +21,7 @@ import httpx
 import psutil  # type: ignore[import-untyped]  # ships no types
 import psycopg
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from ruamel.yaml import YAML
 
 from keyturn import settings
@@ -232,9 +233,9 @@ def world() -> Iterator[World]:
     with stack.up() as running:
         made = _world(running, manifests)
         made.secrets.add(canary)
-        with _watching_arguments(made.arguments), pytest.MonkeyPatch.context() as patch:
-            patch.setenv("PREFECT_API_URL", running.prefect.api_url)
-            patch.setenv("PREFECT_HOME", str(folder / "state" / "prefect"))
+        # Not by the environment: Prefect reads that once, when it is first imported, perhaps by another test.
+        prefect_is_there = temporary_settings({PREFECT_API_URL: running.prefect.api_url})
+        with _watching_arguments(made.arguments), prefect_is_there:
             yield made
             made.ports.ledger.close()
             made.cast.close()
