@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import venv
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from uv import find_uv_bin
 
 ROOT = Path(__file__).parents[1]
 IMPORT_ALL = """\
@@ -55,14 +56,13 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     new, elsewhere = tmp_path_factory.mktemp("wheel"), tmp_path_factory.mktemp("elsewhere")
     subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(new)], cwd=ROOT, check=True)
     (wheel,) = new.glob("*.whl")
-    uv, lock = find_uv_bin(), str(ROOT / "requirements.lock")
-    # uv does not read pip's own variables, and a machine may know only one registry.
-    mirror = {"UV_DEFAULT_INDEX": os.environ["PIP_INDEX_URL"]} if "PIP_INDEX_URL" in os.environ else {}
-    for words in (
-        ["venv", "--quiet", "--python", sys.executable, str(new / "venv")],
-        ["pip", "install", "--quiet", "--python", str(new / "venv"), "--constraint", lock, str(wheel)],
-    ):
-        subprocess.run([uv, *words], cwd=elsewhere, env={**os.environ, **mirror}, check=True)
+    # pip, as `make` uses it, with whatever a machine has told it about registries; without the digests, since a wheel
+    # that was just built has none in the lock.
+    pins = re.findall(r"^[^ #\n]+==[^ \n]+(?: ; [^\\\n]+)?", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    (new / "pins.txt").write_text("\n".join(pins))
+    venv.create(new / "venv", with_pip=True)
+    install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--constraint", str(new / "pins.txt")]
+    subprocess.run([str(new / "venv" / "bin" / "python"), *install, str(wheel)], cwd=elsewhere, check=True)
     (packages,) = (new / "venv" / "lib").glob("python*/site-packages")
     return Installed(new / "venv" / "bin", packages, elsewhere)
 
