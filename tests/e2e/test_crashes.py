@@ -133,8 +133,10 @@ def test_two_onboards_at_once_make_one_attempt_and_two_integrations_both_go_thro
     assert len(world.ports.ledger.attempts(one)) == 1
     runs = world.prefect("POST", "/flow_runs/filter", {"flow_runs": {"tags": {"all_": [f"integration:{one}"]}}})
     assert len(runs) == 1
-    world.gate(one, GateKind.APPROVE)
-    world.gate(other, GateKind.APPROVE)
+    for act in (bob_approves, grace_submits, grace_consents):  # side by side, one step of each in turn
+        for key in (one, other):
+            act(world, world.cast, key)
+    assert [world.ended(key).attempt.state for key in (one, other)] == ["completed", "completed"]
 
 
 def test_a_suspended_run_holds_no_process(world: Any) -> None:

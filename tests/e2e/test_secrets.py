@@ -62,9 +62,7 @@ def test_the_search_finds_what_it_is_for(world: Any) -> None:
 
 
 def test_the_secrets_went_through_this_session(world: Any) -> None:
-    """Several pairs were handed in, and Vault holds them."""
-    if not world.ports.ledger.integrations():
-        pytest.skip("no journey was played in this session, so there is nothing to search for")
+    """Several pairs were handed in, and Vault holds them: a search after nothing would find nothing."""
     assert any(world.ports.secrets.pointer(key).current for key in world.ports.ledger.integrations())
 
 
