@@ -1,0 +1,35 @@
+"""What keyturn needs of the outside world, as signatures, one module a neighbour.
+
+Adapters are in `clients/` and `ledger/`.
+
+Every method may raise `TransientError` (trying again helps) or `VendorRefusedError` (a definite no), besides what it
+names.
+"""
+
+from __future__ import annotations
+
+from keyturn.ports.clock import Clock
+from keyturn.ports.gong import TokenEndpoint
+from keyturn.ports.ledger import AuditEntry, Deciding, Ledger, Opened, Work
+from keyturn.ports.prefect import Runs, RunState
+from keyturn.ports.stackone import ConnectorHub, ProfileWriter, ProfileWriters, Written
+from keyturn.ports.vault import PersonalVault, Reveal, SecretStore
+
+__all__ = [
+    "AuditEntry",
+    "Clock",
+    "ConnectorHub",
+    "Deciding",
+    "Ledger",
+    "Opened",
+    "PersonalVault",
+    "ProfileWriter",
+    "ProfileWriters",
+    "Reveal",
+    "RunState",
+    "Runs",
+    "SecretStore",
+    "TokenEndpoint",
+    "Work",
+    "Written",
+]

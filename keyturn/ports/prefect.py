@@ -1,0 +1,34 @@
+"""Prefect, from outside a run."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Protocol
+from uuid import UUID
+
+from keyturn.domain.attempt import Attempt
+
+
+class RunState(StrEnum):
+    """What Prefect says about a run, as far as keyturn decides by it."""
+
+    MOVING = "moving"  # scheduled, pending or running
+    SUSPENDED = "suspended"
+    ENDED = "ended"  # completed, failed, crashed or cancelled
+    UNKNOWN = "unknown"  # Prefect does not know this run
+
+
+class Runs(Protocol):
+    """Prefect, from outside a run."""
+
+    def start(self, attempt: Attempt) -> UUID:
+        """Start a run for the attempt; the same attempt at the same fence gives the same run (idempotency key)."""
+
+    def resume(self, flow_run_id: UUID) -> bool:
+        """Ask to resume; `False` when the run is not suspended (it may be about to be)."""
+
+    def state(self, flow_run_id: UUID) -> RunState:
+        """What has become of it."""
+
+    def url(self, flow_run_id: UUID) -> str:
+        """The run's page in Prefect's UI, or an empty text when Prefect has none."""
