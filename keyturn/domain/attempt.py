@@ -1,4 +1,4 @@
-"""An attempt to bring one integration from its manifest to a tested connection, and the stages it goes through."""
+"""Attempts: to bring an integration to a tested connection, or to turn its secret. And the stages they go through."""
 
 from __future__ import annotations
 
@@ -11,8 +11,15 @@ from uuid import UUID
 from keyturn.domain.integration import IntegrationKey
 
 
+class AttemptKind(StrEnum):
+    """What an attempt is for."""
+
+    ONBOARDING = "onboarding"
+    ROTATION = "rotation"
+
+
 class Stage(StrEnum):
-    """The stages of an onboarding, in their order."""
+    """The stages, those of an onboarding first. `approve` belongs to both kinds of attempt."""
 
     REGISTER = "register"
     APPROVE = "approve"
@@ -23,8 +30,47 @@ class Stage(StrEnum):
     LINK_ACCOUNT = "link_account"
     TEST_CONNECTION = "test_connection"
 
+    PREFLIGHT = "preflight"
+    GONG_ROTATION = "gong_rotation"
+    STAGE_SECRET = "stage_secret"  # noqa: S105  the name of a stage
+    PROBE_SECRET = "probe_secret"  # noqa: S105  the name of a stage
+    APPLY = "apply"
+    VERIFY = "verify"
+    PROMOTE = "promote"
+    RETIRE = "retire"
 
-STAGES: tuple[Stage, ...] = tuple(Stage)
+    ROLL_BACK = "roll_back"  # not on the way: what a rotation does instead when it goes wrong
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage.REGISTER,
+    Stage.APPROVE,
+    Stage.GONG_ADMIN,
+    Stage.FETCH_SECRET,
+    Stage.STORE_SECRET,
+    Stage.CREATE_PROFILE,
+    Stage.LINK_ACCOUNT,
+    Stage.TEST_CONNECTION,
+)
+"""The stages of an onboarding, in their order."""
+
+ROTATION_STAGES: tuple[Stage, ...] = (
+    Stage.PREFLIGHT,
+    Stage.APPROVE,
+    Stage.GONG_ROTATION,
+    Stage.STAGE_SECRET,
+    Stage.PROBE_SECRET,
+    Stage.APPLY,
+    Stage.VERIFY,
+    Stage.PROMOTE,
+    Stage.RETIRE,
+)
+"""The stages of a rotation, in their order."""
+
+
+def stages_of(kind: AttemptKind) -> tuple[Stage, ...]:
+    """The stages that an attempt of this kind goes through, in their order."""
+    return ROTATION_STAGES if kind is AttemptKind.ROTATION else STAGES
 
 
 class AttemptState(StrEnum):
@@ -36,6 +82,43 @@ class AttemptState(StrEnum):
     ABANDONED = "abandoned"
 
 
+class Halt(StrEnum):
+    """Why nothing moves an active attempt by itself until a person says so."""
+
+    NONE = ""
+    ROLLED_BACK = "rolled_back"
+    ORPHANED = "orphaned"
+
+
+class Wish(StrEnum):
+    """What a person wants of the next execution of a rotation."""
+
+    NONE = ""
+    ROLL_BACK = "roll_back"
+    LOST_SECRET = "lost_secret"  # noqa: S105  the name of a wish
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a rotation was asked for with. An onboarding has the defaults.
+
+    Attributes:
+        compromised: the secret is known to somebody: shortest path, hardly any grace, no way back.
+        ignore_window: may be done outside the manifest's window.
+        second: the new secret was lost before it was handed in, so Gong was asked for another one, which kills the
+            one in use at once: no way back either.
+    """
+
+    compromised: bool = False
+    ignore_window: bool = False
+    second: bool = False
+
+    @property
+    def can_go_back(self) -> bool:
+        """Whether the old secret outlives the click in Gong."""
+        return not (self.compromised or self.second)
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One attempt.
@@ -45,6 +128,9 @@ class Attempt:
         requester: who started it; `None` when nobody signed in (started from Prefect's own pages).
         fence: the number of its newest execution; older executions are refused.
         flow_run_id: the Prefect run that last carried it.
+        reason: why it ended or halted.
+        halt: set while it is active and waits for `keyturn rotate resume` or `abandon`.
+        wish: what its next execution has to do first.
     """
 
     id: UUID
@@ -57,6 +143,15 @@ class Attempt:
     started_at: datetime
     ended_at: datetime | None = None
     reason: str = ""
+    kind: AttemptKind = AttemptKind.ONBOARDING
+    halt: Halt = Halt.NONE
+    wish: Wish = Wish.NONE
+    terms: Terms = Terms()
+
+    @property
+    def moves(self) -> bool:
+        """Whether a run should carry it now."""
+        return self.state is AttemptState.ACTIVE and self.halt is Halt.NONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,9 @@ class Pointer:
         revision: the KV version of the pointer itself, for check-and-set; 0 when it does not exist yet.
         fence: number of the execution that wrote it; an older one never overwrites a newer one's.
         attempt_id: the attempt that wrote it, in text.
-        grace_ends_at: ISO 8601, when Gong stops accepting `previous`.
+        rotation: the token of the rotation that wrote it last: its attempt's id.
+        grace_ends_at: ISO 8601, when Gong has certainly stopped accepting the older secret.
+        retired: the last PREVIOUS, after its grace: dead, and never offered for a rollback.
     """
 
     current: CredentialRef | None = None
@@ -72,6 +74,7 @@ class Pointer:
     fence: int = 0
     rotation: str = ""
     grace_ends_at: str = ""
+    retired: CredentialRef | None = None
     revision: int = field(default=0, compare=False)
 
 

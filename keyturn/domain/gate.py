@@ -19,6 +19,9 @@ class GateKind(StrEnum):
     GONG_ADMIN = "gong_admin"
     STACKONE_FORM = "stackone_form"
     CONSENT = "consent"
+    GONG_ROTATION = "gong_rotation"
+    PROOF = "proof"
+    GRACE = "grace"  # nobody is asked: it waits for a moment in time
 
 
 class GateState(StrEnum):

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Engine, func, select, update
 
-from keyturn.domain.attempt import STAGES, Attempt, AttemptState, Execution, Receipt
+from keyturn.domain.attempt import Attempt, AttemptState, Execution, Receipt, Stage
 from keyturn.domain.gate import Gate, GateKind, GateState, Person
 from keyturn.domain.integration import IntegrationKey
 from keyturn.domain.manifest import SealedManifest
@@ -97,7 +97,7 @@ class PostgresLedger(Ledger):
         asked = select(receipts).join(attempts).where(attempts.c.id == attempt_id, present)
         with self._transaction(attempt_id) as unit:
             found = [receipt_of(row) for row in unit.connection.execute(asked)]
-        return sorted(found, key=lambda receipt: STAGES.index(receipt.stage))
+        return sorted(found, key=lambda receipt: list(Stage).index(receipt.stage))
 
     def gates(self, *, key: IntegrationKey | None = None, only_open: bool = True) -> Sequence[Gate]:
         """Gates, oldest first."""

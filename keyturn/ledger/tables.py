@@ -35,8 +35,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from keyturn.domain.attempt import AttemptState
+from keyturn.domain.attempt import AttemptKind, AttemptState, Halt, Wish
 from keyturn.domain.gate import Channel, GateState
+from keyturn.domain.health import Outcome
+from keyturn.domain.notice import Severity
 
 
 def _text(name: str, *, nullable: bool = False) -> Column[str]:
@@ -75,6 +77,7 @@ integrations = Table(
     Column("digest", Text, ForeignKey("manifests.digest", name="fk_integrations_digest"), nullable=False),
     _text("profile_name"),
     _moment("updated_at"),
+    _moment("checked_at", nullable=True),
     PrimaryKeyConstraint("key", name="pk_integrations"),
     # A profile is found again by its name: two integrations with one name would write into each other's profile.
     UniqueConstraint("profile_name", name="uq_integrations_profile_name"),
@@ -96,13 +99,20 @@ attempts = Table(
     _moment("started_at"),
     _moment("ended_at", nullable=True),
     Column("reason", Text, nullable=False, server_default=text("''")),
+    Column("halt", Text, nullable=False, server_default=text("''")),
+    Column("wish", Text, nullable=False, server_default=text("''")),
+    Column("terms", JSONB, nullable=False, server_default=text("'{}'")),
     PrimaryKeyConstraint("id", name="pk_attempts"),
     _one_of("state", AttemptState, "ck_attempts_state"),
+    _one_of("kind", AttemptKind, "ck_attempts_kind"),
+    _one_of("halt", Halt, "ck_attempts_halt"),
+    _one_of("wish", Wish, "ck_attempts_wish"),
     CheckConstraint("fence >= 0", name="ck_attempts_fence"),
     CheckConstraint("(state = 'active') = (ended_at IS NULL)", name="ck_attempts_ended"),
 )
 Index("ux_attempts_one_active", attempts.c.key, unique=True, postgresql_where=text("state = 'active'"))
 Index("ix_attempts_key", attempts.c.key, attempts.c.seq)
+Index("ix_attempts_active", attempts.c.seq, postgresql_where=text("state = 'active'"))
 
 receipts = Table(
     "receipts",
@@ -184,3 +194,57 @@ audit = Table(
     PrimaryKeyConstraint("id", name="pk_audit"),
 )
 Index("ix_audit_key", audit.c.key, audit.c.id)
+
+observations = Table(
+    "observations",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), nullable=False),
+    _text("key"),
+    _text("subject"),
+    _text("outcome"),
+    Column("cause", Text, nullable=False, server_default=text("''")),
+    _text("evidence"),
+    Column("latency_ms", Integer, nullable=True),
+    _moment("at"),
+    PrimaryKeyConstraint("id", name="pk_observations"),
+    _one_of("outcome", Outcome, "ck_observations_outcome"),
+)
+Index("ix_observations_key", observations.c.key, observations.c.subject, observations.c.id)
+Index("ix_observations_at", observations.c.at)
+
+conditions = Table(
+    "conditions",
+    metadata,
+    _text("key"),
+    _text("cause"),
+    Column("raised", Boolean, nullable=False),
+    Column("against", Integer, nullable=False, server_default=text("0")),
+    _moment("since"),
+    _text("evidence"),
+    _text("remedy"),
+    PrimaryKeyConstraint("key", "cause", name="pk_conditions"),
+)
+Index("ix_conditions_raised", conditions.c.key, postgresql_where=text("raised"))
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("id", Uuid, nullable=False, server_default=text("gen_random_uuid()")),
+    Column("seq", BigInteger, Identity(always=True), nullable=False),
+    _text("event"),
+    _text("severity"),
+    _text("key"),
+    # What it is about, so that nothing is told twice: two writers of one notice make one row.
+    _text("about"),
+    _json("facts"),
+    _moment("created_at"),
+    _moment("due_at"),
+    Column("tries", Integer, nullable=False, server_default=text("0")),
+    Column("delivered", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    _moment("settled_at", nullable=True),
+    Column("failure", Text, nullable=False, server_default=text("''")),
+    PrimaryKeyConstraint("id", name="pk_notices"),
+    UniqueConstraint("about", name="uq_notices_about"),
+    _one_of("severity", Severity, "ck_notices_severity"),
+)
+Index("ix_notices_due", notices.c.due_at, postgresql_where=text("settled_at IS NULL"))

@@ -1,0 +1,72 @@
+"""What people are told when they are not looking: events, how urgent they are, and in which words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+
+class Severity(StrEnum):
+    """How urgent; CRITICAL pages somebody."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+    CRITICAL = "critical"
+
+
+class Event(StrEnum):
+    """What can be told about."""
+
+    GATE_OPENED = "gate.opened"
+    GATE_REMINDER = "gate.reminder"
+    GATE_ESCALATED = "gate.escalated"
+    GATE_REARMED = "gate.rearmed"
+    ATTEMPT_COMPLETED = "attempt.completed"
+    ATTEMPT_REJECTED = "attempt.rejected"
+    ATTEMPT_STUCK = "attempt.stuck"
+    ROTATION_PLANNED = "rotation.planned"
+    ROTATION_UNVERIFIED = "rotation.unverified"
+    ROTATION_ROLLED_BACK = "rotation.rolled_back"
+    ROTATION_ORPHANED = "rotation.orphaned"
+    SWEEP_STOPPED = "sweep.stopped"
+    DRIFT_RAISED = "drift.raised"
+    DRIFT_CLEARED = "drift.cleared"
+    WRAPPING_TOKEN_USED = "wrapping_token.used"  # noqa: S105  the name of an event
+    TEST = "test"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something to tell people.
+
+    Attributes:
+        key: the integration in text, or empty for keyturn itself.
+        about: names this very occurrence, e.g. `gate/<id>/remind/1`: what has been told is not told again.
+        facts: plain values for the words, never a secret or a personal datum: group names, states, causes, counts.
+    """
+
+    event: Event
+    severity: Severity
+    key: str
+    about: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A notice that has not reached everybody yet.
+
+    Attributes:
+        delivered: names of the channels that have taken it.
+        tries: how often it was tried.
+    """
+
+    id: UUID
+    notice: Notice
+    created_at: datetime
+    delivered: frozenset[str]
+    tries: int
