@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from keyturn.domain.attempt import Attempt, AttemptState, Execution, Stage
+from keyturn.domain.attempt import Attempt, AttemptKind, AttemptState, Execution, Halt, Stage, Terms
 from keyturn.domain.gate import GateKind, GateState, Person
 from keyturn.domain.integration import IntegrationKey
 from keyturn.domain.manifest import SealedManifest
@@ -29,6 +30,8 @@ def open_one(unit: Unit, sealed: SealedManifest, requester: Person | None) -> Op
     """
     _register(unit, sealed)
     active = _active(unit, sealed.key)
+    if active is not None:
+        _require_kind(active, AttemptKind.ONBOARDING)
     if active is not None and active.digest == sealed.digest:
         # Not locked: an execution may be in the middle of a step, and whoever asks should not wait for it. The digest
         # cannot change meanwhile, since only this function changes it, and `_register` lets one caller in at a time.
@@ -43,6 +46,21 @@ def open_one(unit: Unit, sealed: SealedManifest, requester: Person | None) -> Op
             "Finish that attempt with the manifest it has, or abandon it and start anew.",
         )
     return Opened(_taken_over(unit, active, sealed, requester), created=False, changed=True)
+
+
+def open_rotation(unit: Unit, sealed: SealedManifest, requester: Person | None, terms: Terms) -> Opened:
+    """Start a rotation, or return the active one; one caller at a time for each integration.
+
+    Raises:
+        RefusedError: an onboarding is under way.
+    """
+    held = select(integrations.c.key).where(integrations.c.key == str(sealed.key)).with_for_update()
+    unit.connection.execute(held)
+    active = _active(unit, sealed.key)
+    if active is not None:
+        _require_kind(active, AttemptKind.ROTATION)
+        return Opened(active, created=False, changed=False)
+    return Opened(_started(unit, sealed, requester, AttemptKind.ROTATION, terms), created=True, changed=False)
 
 
 def lock(unit: Unit, attempt_id: UUID) -> Attempt:
@@ -78,6 +96,8 @@ def lock_for(unit: Unit, execution: Execution) -> Attempt:
     attempt = lock(unit, execution.attempt_id)
     if attempt.state is not AttemptState.ACTIVE:
         raise _superseded(execution, f"the attempt has ended as {attempt.state}")
+    if attempt.halt is not Halt.NONE:
+        raise _superseded(execution, f"the attempt is halted: {attempt.halt}")
     if attempt.digest != execution.digest:
         raise _superseded(execution, f"the manifest has changed to {attempt.digest[:12]}")
     if attempt.fence != execution.fence:
@@ -92,7 +112,7 @@ def begin(unit: Unit, attempt_id: UUID, flow_run_id: UUID | None) -> Execution:
         RefusedError: the attempt has ended, or does not exist.
     """
     before = lock(unit, attempt_id)
-    require_active(before)
+    require_moving(before)
     run = flow_run_id or before.flow_run_id
     attempt = alter(unit, before, {"fence": before.fence + 1, "flow_run_id": run})
     unit.audit("execution.begun", attempt, {"fence": attempt.fence, "flow_run_id": str(run) if run else None})
@@ -125,6 +145,21 @@ def require_active(attempt: Attempt) -> None:
     if attempt.state is not AttemptState.ACTIVE:
         raise RefusedError(
             str(attempt.key), f"its attempt has ended as {attempt.state}", "Start a new one with `keyturn onboard`."
+        )
+
+
+def require_moving(attempt: Attempt) -> None:
+    """Check that it is active and not halted.
+
+    Raises:
+        RefusedError: it has ended or halted.
+    """
+    require_active(attempt)
+    if attempt.halt is not Halt.NONE:
+        raise RefusedError(
+            str(attempt.key),
+            f"its rotation is halted ({attempt.halt}): {attempt.reason}",
+            f"See `keyturn status {attempt.key}`, then `keyturn rotate resume` or `keyturn rotate abandon`.",
         )
 
 
@@ -161,8 +196,25 @@ def _free_name(unit: Unit, sealed: SealedManifest) -> str:
     return name
 
 
-def _started(unit: Unit, sealed: SealedManifest, requester: Person | None) -> Attempt:
+def _require_kind(active: Attempt, kind: AttemptKind) -> None:
+    if active.kind is not kind:
+        raise RefusedError(
+            str(active.key),
+            f"a{'n' if active.kind is AttemptKind.ONBOARDING else ''} {active.kind} is under way",
+            "See `keyturn status`; wait for its end, or abandon it.",
+        )
+
+
+def _started(
+    unit: Unit,
+    sealed: SealedManifest,
+    requester: Person | None,
+    kind: AttemptKind = AttemptKind.ONBOARDING,
+    terms: Terms = Terms(),  # noqa: B008  immutable
+) -> Attempt:
     values = {
+        "kind": kind,
+        "terms": asdict(terms),
         "key": str(sealed.key),
         "digest": sealed.digest,
         "state": AttemptState.ACTIVE,
@@ -170,7 +222,7 @@ def _started(unit: Unit, sealed: SealedManifest, requester: Person | None) -> At
         **_requested_by(requester),
     }
     attempt = attempt_of(unit.connection.execute(insert(attempts).values(values).returning(attempts)).one())
-    unit.audit("attempt.opened", attempt, {}, requester or NOBODY)
+    unit.audit("attempt.opened", attempt, {"kind": kind}, requester or NOBODY)
     return attempt
 
 

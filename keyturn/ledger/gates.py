@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
 from keyturn.domain.attempt import Attempt, AttemptState
-from keyturn.domain.gate import Decision, Gate, GateKind, GateState, Person, Policy, admit, outcome
+from keyturn.domain.gate import Channel, Decision, Gate, GateKind, GateState, Person, Policy, admit, outcome
 from keyturn.errors import GateClosedError
 from keyturn.ledger.rows import attempt_of, decision_of, gate_of
 from keyturn.ledger.tables import attempts, decisions, gates
@@ -127,13 +127,20 @@ def void(unit: Unit, attempt: Attempt, reason: str, states: Sequence[GateState] 
 
 def rearm(unit: Unit, now: datetime) -> list[Gate]:
     """Ask every open gate past its `rearm_at` afresh. Attempts somebody holds are left for the next time."""
-    due = (gates.c.state == GateState.OPEN, gates.c.rearm_at <= now)
+    # A form in Prefect's pages answers for the gate it was made for: asked afresh, its answer would count for nothing.
+    due = (gates.c.state == GateState.OPEN, gates.c.rearm_at <= now, gates.c.channel != Channel.PREFECT)
     with_due = attempts.c.id.in_(select(gates.c.attempt_id).where(*due))
     held = select(attempts).where(attempts.c.state == AttemptState.ACTIVE, with_due)
     rows = unit.connection.execute(held.order_by(attempts.c.seq).with_for_update(skip_locked=True)).all()
     locked = {row.id: attempt_of(row) for row in rows}
     overdue = find(unit.connection, *due, gates.c.attempt_id.in_(locked))
     return [ask_afresh(unit, locked[gate.attempt_id], gate, now) for gate in overdue]
+
+
+def retire(unit: Unit, attempt: Attempt, gate: Gate, reason: str) -> None:
+    """Make a gate void, whatever was answered there: what it was about has been undone."""
+    if gate.state is not GateState.VOID:
+        _retire(unit, attempt, gate, GateState.VOID, reason)
 
 
 def _open(unit: Unit, attempt: Attempt, gate_id: UUID) -> Gate:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import delete, insert, select
 
-from keyturn.domain.attempt import Attempt, Execution, Receipt, Stage
+from keyturn.domain.attempt import Attempt, Execution, Receipt, Stage, Terms, Wish
 from keyturn.domain.gate import Decision, Gate, GateKind, GateState, Person, Policy
-from keyturn.ledger import gates
+from keyturn.ledger import attempts, gates
 from keyturn.ledger.rows import receipt_of
 from keyturn.ledger.tables import receipts
 from keyturn.ledger.unit import Unit
@@ -21,6 +22,11 @@ _RESTS_ON = {
     Stage.GONG_ADMIN: GateKind.GONG_ADMIN,
     Stage.CREATE_PROFILE: GateKind.STACKONE_FORM,
     Stage.LINK_ACCOUNT: GateKind.CONSENT,
+    Stage.GONG_ROTATION: GateKind.GONG_ROTATION,
+    Stage.APPLY: GateKind.STACKONE_FORM,
+    Stage.VERIFY: GateKind.PROOF,
+    Stage.ROLL_BACK: GateKind.STACKONE_FORM,
+    Stage.RETIRE: GateKind.GRACE,
 }
 
 Note = Callable[[Person, str, Mapping[str, object]], None]
@@ -31,6 +37,11 @@ class HeldWork(Work):
 
     def __init__(self, unit: Unit, attempt: Attempt, execution: Execution) -> None:
         self._unit, self._attempt, self._execution = unit, attempt, execution
+
+    @property
+    def attempt(self) -> Attempt:
+        """The attempt as it is now."""
+        return self._attempt
 
     def receipt(self, stage: Stage) -> Receipt | None:
         """The stage's receipt for the execution's digest."""
@@ -57,11 +68,23 @@ class HeldWork(Work):
 
     def withdraw(self, stage: Stage, reason: str, question: Mapping[str, object]) -> None:
         """Take the stage's receipt back, and ask the person it rested on afresh."""
-        mine = receipts.c.attempt_id == self._attempt.id, receipts.c.digest == self._attempt.digest
-        self._unit.connection.execute(delete(receipts).where(*mine, receipts.c.stage == stage))
-        self.audit("receipt.withdrawn", {"stage": stage, "reason": reason})
+        self._take_back(stage, reason)
         if kind := _RESTS_ON.get(stage):
             gates.ask_again(self._unit, self._attempt, kind, reason, question)
+
+    def rewind(self, stages: Sequence[Stage], reason: str) -> None:
+        """Take receipts back, and make void what was asked for these stages, answered or not."""
+        for stage in stages:
+            if self.receipt(stage) is not None:
+                self._take_back(stage, reason)
+            if (kind := _RESTS_ON.get(stage)) and (gate := self.gate(kind)):
+                gates.retire(self._unit, self._attempt, gate, reason)
+
+    def change_terms(self, terms: Terms) -> None:
+        """Give the rotation other terms."""
+        values = {"terms": asdict(terms), "wish": Wish.NONE}
+        self._attempt = attempts.alter(self._unit, self._attempt, values)
+        self.audit("rotation.terms_changed", asdict(terms))
 
     def gate(self, kind: GateKind) -> Gate | None:
         """The newest gate of that kind for the execution's digest."""
@@ -93,6 +116,11 @@ class HeldWork(Work):
     def audit(self, event: str, detail: Mapping[str, object]) -> None:
         """Add to the trail, with the execution's number."""
         self._unit.audit(event, self._attempt, {"fence": self._execution.fence, **detail})
+
+    def _take_back(self, stage: Stage, reason: str) -> None:
+        mine = receipts.c.attempt_id == self._attempt.id, receipts.c.digest == self._attempt.digest
+        self._unit.connection.execute(delete(receipts).where(*mine, receipts.c.stage == stage))
+        self.audit("receipt.withdrawn", {"stage": stage, "reason": reason})
 
 
 class HeldGate(Deciding):

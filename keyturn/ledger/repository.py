@@ -9,15 +9,16 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Engine, func, select, update
 
-from keyturn.domain.attempt import Attempt, AttemptState, Execution, Receipt, Stage
+from keyturn.domain.attempt import Attempt, AttemptState, Execution, Halt, Receipt, Stage, Terms, Wish
 from keyturn.domain.gate import Gate, GateKind, GateState, Person
 from keyturn.domain.integration import IntegrationKey
 from keyturn.domain.manifest import SealedManifest
 from keyturn.errors import GateClosedError, RefusedError
 from keyturn.ledger import attempts as verbs
 from keyturn.ledger import gates as asking
-from keyturn.ledger import listening
+from keyturn.ledger import halts, listening
 from keyturn.ledger.held import HeldGate, HeldWork, Note
+from keyturn.ledger.life import SignsOfLife
 from keyturn.ledger.rows import attempt_of, entry_of, receipt_of
 from keyturn.ledger.tables import attempts, audit, decisions, gates, integrations, manifests, receipts
 from keyturn.ledger.unit import Unit, transaction
@@ -37,15 +38,53 @@ class PostgresLedger(Ledger):
 
     def __init__(self, engine: Engine, clock: Clock, lock_timeout_s: float) -> None:
         self._engine, self._clock, self._lock_timeout_s = engine, clock, lock_timeout_s
+        self._signs_of_life = SignsOfLife(engine)
 
     def close(self) -> None:
         """Close every connection to the database."""
+        self._signs_of_life.end()
         self._engine.dispose()
 
     def open_attempt(self, sealed: SealedManifest, requester: Person | None) -> Opened:
         """Start an attempt or return the active one; one caller at a time for each integration."""
         with self._transaction(sealed.key) as unit:
             return verbs.open_one(unit, sealed, requester)
+
+    def open_rotation(self, sealed: SealedManifest, requester: Person | None, terms: Terms) -> Opened:
+        """Start a rotation or return the active one; one caller at a time for each integration."""
+        with self._transaction(sealed.key) as unit:
+            return verbs.open_rotation(unit, sealed, requester, terms)
+
+    def active(self) -> Sequence[Attempt]:
+        """All active attempts, oldest first."""
+        asked = select(attempts).where(attempts.c.state == AttemptState.ACTIVE).order_by(attempts.c.seq)
+        with self._transaction("attempts") as unit:
+            return [attempt_of(row) for row in unit.connection.execute(asked)]
+
+    def halt(self, execution: Execution, halt: Halt, reason: str) -> None:
+        """Halt the attempt. The same execution may say so twice, as it must after a lost answer."""
+        with self._transaction(execution.key) as unit:
+            before = verbs.lock(unit, execution.attempt_id)
+            if (before.halt, before.fence) != (halt, execution.fence):
+                halts.halt(unit, verbs.lock_for(unit, execution), halt, reason)
+
+    def unhalt(self, attempt_id: UUID, person: Person, reason: str) -> Attempt:
+        """Let a halted attempt go on."""
+        with self._transaction(attempt_id) as unit:
+            return halts.unhalt(unit, verbs.lock(unit, attempt_id), person, reason)
+
+    def wish(self, attempt_id: UUID, person: Person, wish: Wish, reason: str) -> Attempt:
+        """Note what a person wants of the next execution."""
+        with self._transaction(attempt_id) as unit:
+            return halts.wish(unit, verbs.lock(unit, attempt_id), person, wish, reason)
+
+    def hold(self, execution: Execution) -> None:
+        """Be known as alive, by a lock that PostgreSQL takes back when this process is gone."""
+        self._signs_of_life.hold(execution)
+
+    def is_held(self, attempt_id: UUID, fence: int) -> bool:
+        """Whether the process that executes that number is alive."""
+        return self._signs_of_life.held(attempt_id, fence)
 
     def registered(self, key: IntegrationKey) -> SealedManifest | None:
         """The manifest registered last."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from keyturn.domain.attempt import Attempt, AttemptState, Receipt, Stage
+from keyturn.domain.attempt import Attempt, AttemptKind, AttemptState, Halt, Receipt, Stage, Terms, Wish
 from keyturn.domain.gate import Channel, Decision, Gate, GateKind, GateState
 from keyturn.domain.integration import IntegrationKey
 from keyturn.ports import AuditEntry
@@ -26,6 +26,10 @@ def attempt_of(row: Row[Any]) -> Attempt:
         started_at=row.started_at,
         ended_at=row.ended_at,
         reason=row.reason,
+        kind=AttemptKind(row.kind),
+        halt=Halt(row.halt),
+        wish=Wish(row.wish),
+        terms=Terms(**row.terms),
     )
 
 

@@ -9,7 +9,16 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from keyturn.domain.attempt import Attempt, AttemptState, Execution, Receipt, Stage
+from keyturn.domain.attempt import (
+    Attempt,
+    AttemptState,
+    Execution,
+    Halt,
+    Receipt,
+    Stage,
+    Terms,
+    Wish,
+)
 from keyturn.domain.gate import Gate, GateKind, GateState, Person, Policy
 from keyturn.domain.integration import IntegrationKey
 from keyturn.domain.manifest import SealedManifest
@@ -41,6 +50,10 @@ class AuditEntry:
 class Work(Protocol):
     """What one execution may do while it holds its attempt's row lock. Everything commits together, or not at all."""
 
+    @property
+    def attempt(self) -> Attempt:
+        """The attempt as it is now."""
+
     def receipt(self, stage: Stage) -> Receipt | None:
         """The stage's receipt for the execution's digest."""
 
@@ -52,6 +65,12 @@ class Work(Protocol):
 
         The closed gate is marked void with the reason, and a new one is opened with `question` added to its own.
         """
+
+    def rewind(self, stages: Sequence[Stage], reason: str) -> None:
+        """Take back the receipts of stages that were undone, and make void what was asked for them."""
+
+    def change_terms(self, terms: Terms) -> None:
+        """Give the rotation other terms; a wish that led to them is fulfilled."""
 
     def gate(self, kind: GateKind) -> Gate | None:
         """The newest gate of that kind for the execution's digest, whatever its state."""
@@ -96,14 +115,51 @@ class Ledger(Protocol):
     def close(self) -> None:
         """Close every connection; the next call opens one again."""
 
+    def open_rotation(self, sealed: SealedManifest, requester: Person | None, terms: Terms) -> Opened:
+        """Start a rotation under the manifest that was applied, or return the active one.
+
+        Raises:
+            RefusedError: an onboarding is under way.
+        """
+
+    def active(self) -> Sequence[Attempt]:
+        """All active attempts, oldest first; halted ones too."""
+
+    def halt(self, execution: Execution, halt: Halt, reason: str) -> None:
+        """Stop what moves the attempt by itself: its gates become void, and only a person's resume goes on.
+
+        Raises:
+            SupersededError: as for `exclusive`.
+        """
+
+    def unhalt(self, attempt_id: UUID, person: Person, reason: str) -> Attempt:
+        """Let a halted attempt go on from its receipts, under the next number.
+
+        Raises:
+            RefusedError: it is not halted.
+        """
+
+    def wish(self, attempt_id: UUID, person: Person, wish: Wish, reason: str) -> Attempt:
+        """Note what a person wants of the rotation's next execution.
+
+        Raises:
+            RefusedError: it is halted or has ended, or wants another thing already.
+        """
+
+    def hold(self, execution: Execution) -> None:
+        """Be known as alive for this execution until the process ends, however it ends."""
+
+    def is_held(self, attempt_id: UUID, fence: int) -> bool:
+        """Whether the process that executes that number is alive."""
+
     def open_attempt(self, sealed: SealedManifest, requester: Person | None) -> Opened:
-        """Register the manifest and start an attempt, or return the active one.
+        """Register the manifest and start an onboarding, or return the active one.
 
         An active attempt with another digest takes the new manifest and requester over as long as no secret was
         handed in: its open gates become void and its fence rises.
 
         Raises:
-            RefusedError: the active attempt is beyond `fetch_secret` with another digest.
+            RefusedError: the active attempt is beyond `fetch_secret` with another digest, or is a rotation.
         """
 
     def registered(self, key: IntegrationKey) -> SealedManifest | None:
@@ -131,7 +187,7 @@ class Ledger(Protocol):
         """Take the attempt's next number.
 
         Raises:
-            RefusedError: the attempt has ended.
+            RefusedError: the attempt has ended or halted.
         """
 
     def exclusive(self, execution: Execution) -> AbstractContextManager[Work]:
@@ -140,7 +196,7 @@ class Ledger(Protocol):
         No newer number is handed out in the meantime, so an effect and its receipt belong to one execution.
 
         Raises:
-            SupersededError: a newer execution exists, the digest has changed, or the attempt has ended.
+            SupersededError: a newer execution exists, the digest has changed, or the attempt has ended or halted.
         """
 
     def finish(self, execution: Execution, state: AttemptState, reason: str) -> None:

@@ -1,0 +1,53 @@
+"""Halting a rotation, letting it go on, and what people want of it. Each function is part of an open transaction."""
+
+from __future__ import annotations
+
+from sqlalchemy import delete
+
+from keyturn.domain.attempt import Attempt, Halt, Stage, Wish
+from keyturn.domain.gate import Person
+from keyturn.errors import RefusedError
+from keyturn.ledger import attempts, gates
+from keyturn.ledger.tables import receipts
+from keyturn.ledger.unit import Unit
+
+
+def halt(unit: Unit, attempt: Attempt, halt: Halt, reason: str) -> Attempt:
+    """Stop it: open gates void, and nothing moves it until a person says so."""
+    gates.void(unit, attempt, f"the attempt is halted: {halt}")
+    halted = attempts.alter(unit, attempt, {"halt": halt, "reason": reason, "wish": Wish.NONE})
+    unit.audit(f"rotation.{halt}", halted, {"reason": reason})
+    return halted
+
+
+def unhalt(unit: Unit, attempt: Attempt, by: Person, reason: str) -> Attempt:
+    """Let it go on under the next number; what a rollback noted of itself is over.
+
+    Raises:
+        RefusedError: it is not halted.
+    """
+    attempts.require_active(attempt)
+    if attempt.halt is Halt.NONE:
+        raise RefusedError(str(attempt.key), "its attempt is not halted", "See `keyturn status`.")
+    mine = receipts.c.attempt_id == attempt.id, receipts.c.stage == Stage.ROLL_BACK
+    unit.connection.execute(delete(receipts).where(*mine))
+    values = {"halt": Halt.NONE, "reason": "", "fence": attempt.fence + 1}
+    resumed = attempts.alter(unit, attempt, values)
+    unit.audit("rotation.resumed", resumed, {"was": attempt.halt, "reason": reason}, by)
+    return resumed
+
+
+def wish(unit: Unit, attempt: Attempt, by: Person, wish: Wish, reason: str) -> Attempt:
+    """Note what a person wants of the next execution.
+
+    Raises:
+        RefusedError: it is halted or has ended, or wants another thing already.
+    """
+    attempts.require_moving(attempt)
+    if attempt.wish not in (Wish.NONE, wish):
+        raise RefusedError(
+            str(attempt.key), f"its rotation is about to do something else: {attempt.wish}", "See `keyturn status`."
+        )
+    wished = attempts.alter(unit, attempt, {"wish": wish})
+    unit.audit("rotation.wished", wished, {"wish": wish, "reason": reason}, by)
+    return wished
