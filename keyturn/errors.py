@@ -12,6 +12,7 @@
     │   ├── CredentialRefusedError                         lint or the probe says the pair is wrong
     │   └── WrappingTokenUsedError                         somebody unwrapped it before us: an alert
     ├── StageFailedError                               1   a stage ended badly, a person must act
+    │   └── RollBackWantedError                            a rotation is to put the older secret back
     ├── VendorRefusedError                             1   Gong, StackOne, Vault or Prefect answered no
     ├── SupersededError                                1   a newer execution of the attempt has taken over
     └── TransientError(…, retry_after_s)               3   trying again will help
@@ -83,6 +84,10 @@ class WrappingTokenUsedError(RefusedError):
 
 class StageFailedError(KeyturnError):
     """A stage of an attempt ended badly; trying again unchanged will not help."""
+
+
+class RollBackWantedError(StageFailedError):
+    """The rotation is disproven, or a person wants it undone: its run puts the older secret back."""
 
 
 class VendorRefusedError(KeyturnError):

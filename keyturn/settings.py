@@ -34,12 +34,12 @@ from keyturn.errors import ConfigurationError
 
 _PREFIX = "KEYTURN_"
 _OTHERS = ("KEYTURN_DEMO__", "KEYTURN_CONSOLE__", "KEYTURN_TEST_")  # read where they are used
-_LOOPBACK = frozenset({"127.0.0.1", "[::1]", "localhost"})
+LOOPBACK = frozenset({"127.0.0.1", "[::1]", "localhost"})
 _MOUNT = r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$"
 
 
 def _safe(url: AnyHttpUrl) -> AnyHttpUrl:
-    if url.scheme != "https" and url.host not in _LOOPBACK:
+    if url.scheme != "https" and url.host not in LOOPBACK:
         raise ValueError("use https: secrets travel there, and http is only for 127.0.0.1 and localhost")
     if url.username or url.password:
         raise ValueError("an address holds no user name or password: give them in the settings made for them")
@@ -171,16 +171,28 @@ class WaitingSettings(_Branch):
     longest_interval_s: float = Field(default=15.0, gt=0, description="Longest polling interval, in seconds.")
 
 
+class NotifySettings(_Branch):
+    """Telling people. The channels themselves are in Vault."""
+
+    link: SafeUrl | None = Field(
+        default=None, description="Page that notices lead to when they are about no run, e.g. Prefect's dashboard."
+    )
+
+
 class Settings(_Branch):
     """Everything keyturn is told from outside. Made by `load`; constructed directly it reads nothing."""
 
     manifests: Path = Field(default=Path("integrations"), description="Folder of the manifests.")
     config: Path | None = Field(default=None, description="TOML file with the same tree as these settings.")
+    sandbox_clock: Path | None = Field(
+        default=None, description="File that moves the clock: for the sandbox only, never in production."
+    )
     ledger: LedgerSettings = LedgerSettings()
     vault: VaultSettings = VaultSettings()
     stackone: StackOneSettings = StackOneSettings()
     gong: GongSettings = GongSettings()
     waiting: WaitingSettings = WaitingSettings()
+    notify: NotifySettings = NotifySettings()
 
     def require_ledger_url(self) -> str:
         """The ledger's address with its password, or a ConfigurationError that says how to set it."""

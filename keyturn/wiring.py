@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING
 
 from keyturn import settings as settings_module
 from keyturn.ports import (
+    Channels,
     Clock,
     ConnectorHub,
     Ledger,
+    Notifier,
+    Outbox,
     PersonalVault,
     ProfileWriters,
     Runs,
@@ -26,6 +29,8 @@ from keyturn.ports import (
 from keyturn.settings import Settings
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from keyturn.clients.stackone.hub import StackOneHub
     from keyturn.clients.transport import Transport
 
@@ -38,19 +43,25 @@ class Ports:
 
     @cached_property
     def clock(self) -> Clock:
-        """The system's clock."""
-        from keyturn.clients.clock import SystemClock
+        """The system's clock; in a sandbox one that can be moved."""
+        from keyturn.clients.clock import ShiftedClock, SystemClock
 
-        return SystemClock()
+        file = self.settings.sandbox_clock
+        return ShiftedClock(file) if file else SystemClock()
 
     @cached_property
     def ledger(self) -> Ledger:
         """The ledger in PostgreSQL."""
-        from keyturn.ledger.engine import make_engine
         from keyturn.ledger.repository import PostgresLedger
 
-        url = self.settings.require_ledger_url()
-        return PostgresLedger(make_engine(url), self.clock, self.settings.ledger.lock_timeout_s)
+        return PostgresLedger(self._engine, self.clock, self.settings.ledger.lock_timeout_s)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """What people are still to be told, in the ledger."""
+        from keyturn.ledger.outbox import PostgresOutbox
+
+        return PostgresOutbox(self._engine, self.clock, self.settings.ledger.lock_timeout_s)
 
     @cached_property
     def secrets(self) -> SecretStore:
@@ -59,6 +70,21 @@ class Ports:
         from keyturn.clients.vault.store import VaultSecretStore
 
         return VaultSecretStore(VaultSession(self.settings.vault), self.settings.vault)
+
+    @cached_property
+    def channels(self) -> Channels:
+        """By which channels people are told, from Vault."""
+        from keyturn.clients.vault.channels import VaultChannels
+        from keyturn.clients.vault.session import VaultSession
+
+        return VaultChannels(VaultSession(self.settings.vault), self.settings.vault)
+
+    @cached_property
+    def notifier(self) -> Notifier:
+        """Apprise."""
+        from keyturn.clients.notify import AppriseNotifier
+
+        return AppriseNotifier()
 
     @cached_property
     def gong(self) -> TokenEndpoint:
@@ -86,6 +112,13 @@ class Ports:
         from keyturn.clients.orchestrator import PrefectRuns
 
         return PrefectRuns()
+
+    @cached_property
+    def _engine(self) -> Engine:
+        """One pool of connections for everything that is kept in the ledger."""
+        from keyturn.ledger.engine import make_engine
+
+        return make_engine(self.settings.require_ledger_url())
 
     @cached_property
     def _stackone(self) -> tuple[Transport, StackOneHub]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from importlib.metadata import version
+from pathlib import Path
 
 from keyturn.domain.checkup import Check
 from keyturn.domain.credential import Credential
 from keyturn.domain.manifest import CONNECTOR
 from keyturn.errors import ConfigurationError, KeyturnError, TransientError
+from keyturn.settings import LOOPBACK
 from keyturn.wiring import Ports
 
 _PACKAGES = ("prefect", "fastapi", "httpx", "authlib", "hvac", "pydantic", "sqlalchemy")
@@ -28,11 +31,13 @@ def checks(ports: Ports, *, live: bool) -> list[Check]:
     """All checks. `live` adds calls that try what the vendors do not document; none of them changes anything."""
     from keyturn.clients.vault import health
 
-    found = [_packages(), _asked("ledger", lambda: _ledger(ports)), *health.examine(ports.settings.vault)]
+    found = [_packages(), *_clock(ports), _asked("ledger", lambda: _ledger(ports))]
+    found += health.examine(ports.settings.vault)
     found += [_asked("prefect", _prefect), _asked("stackone: API key", lambda: _stackone(ports))]
     found += [
         _asked("stackone: profile writer", lambda: _writer(ports)),
         _asked("manifests", lambda: _manifests(ports)),
+        _asked("notify: channels", lambda: _channels(ports)),
     ]
     return [*found, *_live(ports)] if live else found
 
@@ -56,6 +61,21 @@ def _packages() -> Check:
     return Check("packages", ok=True, found=", ".join(f"{p} {version(p)}" for p in _PACKAGES), remedy="")
 
 
+def _clock(ports: Ports) -> Iterator[Check]:
+    """Only where the clock is not the system's: one that was moved must never meet a real secret."""
+    if (file := ports.settings.sandbox_clock) is not None:
+        yield _asked("clock", lambda: _sandbox_clock(ports, file))
+
+
+def _sandbox_clock(ports: Ports, file: Path) -> tuple[bool | None, str, str]:
+    from keyturn.clients.clock import ShiftedClock
+
+    found = f"a sandbox's, {ShiftedClock(file).offset() / timedelta(hours=1):.0f} hours ahead"
+    if ports.settings.gong.token_url.host in LOOPBACK:
+        return True, found, ""
+    return False, f"{found}, and Gong is not on this machine", "Unset KEYTURN_SANDBOX_CLOCK: it is for sandboxes."
+
+
 def _ledger(ports: Ports) -> tuple[bool | None, str, str]:
     from keyturn.ledger import migrate
 
@@ -67,12 +87,12 @@ def _ledger(ports: Ports) -> tuple[bool | None, str, str]:
 
 
 def _prefect() -> tuple[bool | None, str, str]:
-    from keyturn.clients.orchestrator import DEPLOYMENT, examine_server
+    from keyturn.clients.orchestrator import examine_server
 
     server, deployed = examine_server()
     if not deployed:
-        return False, f"server {server}, no deployment {DEPLOYMENT}", "Run `prefect deploy --all` in keyturn's folder."
-    return True, f"server {server}, client {version('prefect')}, deployment {DEPLOYMENT}", ""
+        return False, f"server {server}, not all of keyturn's deployments", "Run `prefect deploy --all` in keyturn's folder."
+    return True, f"server {server}, client {version('prefect')}, keyturn's deployments", ""
 
 
 def _stackone(ports: Ports) -> tuple[bool | None, str, str]:
@@ -94,6 +114,13 @@ def _manifests(ports: Ports) -> tuple[bool | None, str, str]:
     if faulty:
         return False, f"{len(faulty)} of {len(paths)} have errors: {', '.join(faulty)}", "Run `keyturn lint`."
     return True, f"{len(paths)} in {ports.settings.manifests}, none with errors", ""
+
+
+def _channels(ports: Ports) -> tuple[bool | None, str, str]:
+    found = ports.channels.channels()
+    if not found:  # nothing is wrong with that, but somebody should know
+        return True, "none: nobody is told anything", "Configure some as deployments/vault/README.md says."
+    return True, f"{', '.join(c.name for c in found)}; `keyturn notify test` tries them", ""
 
 
 def _made_up_pair(ports: Ports) -> tuple[bool | None, str, str]:

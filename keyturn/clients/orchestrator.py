@@ -14,24 +14,24 @@ from prefect.client.schemas.responses import SetStateStatus
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
 
-from keyturn.domain.attempt import Attempt
+from keyturn.domain.attempt import Attempt, AttemptKind
 from keyturn.errors import ConfigurationError, UnavailableError, VendorRefusedError
 from keyturn.ports import RunState
 
-DEPLOYMENT = "onboard/onboard"
+DEPLOYMENTS = {AttemptKind.ONBOARDING: "onboard/onboard", AttemptKind.ROTATION: "rotate/rotate"}
+WATCH = "watch/watch"
 _CLIENT_ERROR = 400
 _SERVER_ERROR = 500
-_MOVING = {StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING, StateType.CANCELLING}
+_MOVING = {StateType.SCHEDULED, StateType.PENDING}
+_RUNNING = {StateType.RUNNING, StateType.CANCELLING}
 
 
 @dataclass(frozen=True, slots=True)
 class PrefectRuns:
     """Implements `keyturn.ports.Runs` on the server that Prefect's own settings name."""
 
-    deployment: str = DEPLOYMENT
-
     def start(self, attempt: Attempt) -> UUID:
-        """Start a run from the deployment.
+        """Start a run from the deployment for this kind of attempt.
 
         The idempotency key is the attempt, its number and the run before, so two callers who saw the same state get
         the same run, and a run that ended can be followed by another.
@@ -41,19 +41,22 @@ class PrefectRuns:
         """
         key = f"{attempt.id}:{attempt.fence}:{attempt.flow_run_id or 'first'}"
         with _prefect() as client:
-            try:
-                deployment = client.read_deployment_by_name(self.deployment)
-            except ObjectNotFound:
-                raise ConfigurationError(
-                    self.deployment, "Prefect has no such deployment", "Run `prefect deploy --all` in keyturn's folder."
-                ) from None
             run = client.create_flow_run_from_deployment(
-                deployment.id,
+                _deployment(client, DEPLOYMENTS[attempt.kind]),
                 parameters={"key": str(attempt.key), "attempt": str(attempt.id)},
                 idempotency_key=key,
-                tags=["keyturn", f"integration:{attempt.key}"],
+                tags=["keyturn", f"integration:{attempt.key}", str(attempt.kind)],
             )
         return run.id
+
+    def ask_for_watch(self) -> None:
+        """Have the watch make a round now.
+
+        Raises:
+            ConfigurationError: there is no such deployment.
+        """
+        with _prefect() as client:
+            client.create_flow_run_from_deployment(_deployment(client, WATCH), tags=["keyturn"])
 
     def resume(self, flow_run_id: UUID) -> bool:
         """Ask to resume; `False` when Prefect does not accept it because the run is not suspended."""
@@ -73,6 +76,8 @@ class PrefectRuns:
                 return RunState.UNKNOWN
         if state is None or state.type in _MOVING:
             return RunState.MOVING
+        if state.type in _RUNNING:
+            return RunState.RUNNING
         return RunState.SUSPENDED if state.type is StateType.PAUSED else RunState.ENDED
 
     def url(self, flow_run_id: UUID) -> str:
@@ -82,14 +87,24 @@ class PrefectRuns:
 
 
 def examine_server() -> tuple[str, bool]:
-    """The server's version, and whether the deployment is there; for `keyturn doctor`."""
+    """The server's version, and whether all deployments are there; for `keyturn doctor`."""
     with _prefect() as client:
         version = str(client.api_version())
         try:
-            client.read_deployment_by_name(DEPLOYMENT)
+            for name in (*DEPLOYMENTS.values(), WATCH):
+                client.read_deployment_by_name(name)
         except ObjectNotFound:
             return version, False
     return version, True
+
+
+def _deployment(client: SyncPrefectClient, name: str) -> UUID:
+    try:
+        return client.read_deployment_by_name(name).id
+    except ObjectNotFound:
+        raise ConfigurationError(
+            name, "Prefect has no such deployment", "Run `prefect deploy --all` in keyturn's folder."
+        ) from None
 
 
 @contextmanager

@@ -13,13 +13,14 @@ from itertools import chain
 from keyturn.domain.finding import Finding, Severity, error, errors, notice, placed, warning
 from keyturn.domain.gate import Channel
 from keyturn.domain.lint_form import form_findings, links_of
+from keyturn.domain.lint_rotation import rotation_findings
 from keyturn.domain.lint_scopes import scope_findings
 from keyturn.domain.manifest import Manifest
 from keyturn.domain.profile import ActionInfo
 
 __all__ = ["Finding", "Severity", "errors", "links_of", "lint", "placed"]
 
-_HOURS_A_DAY = 24
+_LONGEST_WAIT = 260  # working days, a year
 _MANY_LINES = "gong.description"
 # Control, surrogate, private and line-separating characters, and formatting ones that reorder or hide text. The joiners
 # that emoji and some scripts are made with (U+200C, U+200D) are innocent.
@@ -43,7 +44,7 @@ def lint(
         form_findings(manifest.gong),
         scope_findings(manifest, actions),
         _approval(manifest),
-        _rotation(manifest),
+        rotation_findings(manifest),
         _notification(manifest),
     )
     return placed(chain.from_iterable(rules), lines or {})
@@ -89,6 +90,7 @@ def _duplicates(manifest: Manifest) -> Iterator[Finding]:
         "approval.groups": manifest.approval.groups,
         "admins.gong": manifest.admins.gong,
         "admins.stackone": manifest.admins.stackone,
+        "rotation.window.days": manifest.rotation.window.days if manifest.rotation.window else (),
     }
     for where, entries in lists.items():
         for index, entry in enumerate(entries):
@@ -108,20 +110,12 @@ def _approval(manifest: Manifest) -> Iterator[Finding]:
     yield notice("approval", "approval.channel", message, "Use channel: keyturn where two people are at hand.")
 
 
-def _rotation(manifest: Manifest) -> Iterator[Finding]:
-    rotation = manifest.rotation
-    if rotation.grace_hours == 0:
-        message = "with a grace of 0 Gong revokes the old secret before StackOne has the new one"
-        yield warning("rotation", "rotation.grace_hours", message, "Give the hand-over some hours; Gong allows 168.")
-    if rotation.grace_hours >= rotation.every_days * _HOURS_A_DAY:
-        message = f"the next rotation falls inside the grace of {rotation.grace_hours} hours"
-        remedy = "Rotate less often or shorten the grace: rotating inside a grace kills the older secret at once."
-        yield error("rotation", "rotation", message, remedy)
-
-
 def _notification(manifest: Manifest) -> Iterator[Finding]:
     policy = manifest.notification
     days = [*policy.remind_after_days, policy.escalate_after_days, policy.rearm_after_days]
     if days != sorted(set(days)):
         message = f"reminders, escalation and re-arming do not follow each other (days {', '.join(map(str, days))})"
         yield warning("notification", "notification", message, "Let every number be larger than the one before.")
+    if max(days) > _LONGEST_WAIT:
+        message = f"{max(days)} working days are more than a year"
+        yield error("notification", "notification", message, "Nobody would be asked again: write fewer days.")

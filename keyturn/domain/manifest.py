@@ -2,44 +2,41 @@
 
 Field order follows Gong's and StackOne's screens (facts about them: `docs/guides/gong-and-stackone.md`). Values are
 checked here only for shape; what they mean is checked by `keyturn.domain.lint`, which reports every fault at once.
+
+A field that came after the first release says `since` which one, so that it changes no digest that is out already.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from keyturn.domain.gate import Channel
 from keyturn.domain.integration import IntegrationKey
+from keyturn.domain.manifest_fields import CalendarDay, Hour, HourOrMidnight, Line, Name, OptionalLine, Part, since
 
 REDIRECT_URI = "https://api.stackone.com/connect/oauth2/gong/callback"
 REQUIRED_SCOPE = "api:users:read"
 CONNECTOR = "gong"
 
-_Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
-_Line = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\r\n]*$")]
 
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class TrustedIps(_Part):
+class TrustedIps(Part):
     """Addresses Gong accepts calls from: two lists in the window *Edit trusted IPs*, one address a line."""
 
     access_token: tuple[str, ...] = Field(default=(), description="Checked by Gong at every API call.")
     refresh_token: tuple[str, ...] = Field(default=(), description="Checked by Gong at every token refresh.")
 
 
-class GongForm(_Part):
+class GongForm(Part):
     """The form behind *Create Integration* in Gong's Admin center."""
 
-    name: _Line = Field(description="Integration name, shown on the consent screen.")
+    name: Line = Field(description="Integration name, shown on the consent screen.")
     description: str = Field(min_length=1, description="Shown on the integration's own page.")
-    short_description: _Line = Field(description="Shown in the list of integrations.")
+    short_description: Line = Field(description="Shown in the list of integrations.")
     logo: str = Field(description="Path of a square image, relative to the manifest.")
     scopes: tuple[str, ...] = Field(
         default=(),
@@ -57,15 +54,15 @@ class GongForm(_Part):
     trusted_ips: TrustedIps = TrustedIps()
 
 
-class OriginOwner(_Part):
+class OriginOwner(Part):
     """Whose data the linked account is, in StackOne's words."""
 
-    id: _Line
-    name: _Line
+    id: Line
+    name: Line
     username: str = ""
 
 
-class StackOneSide(_Part):
+class StackOneSide(Part):
     """The Connector Profile and the linked account."""
 
     profile_name: str = Field(
@@ -80,7 +77,7 @@ class StackOneSide(_Part):
     label: str = ""
 
 
-class Approval(_Part):
+class Approval(Part):
     """Who says yes to the manifest before a person acts in Gong."""
 
     approvals: int = Field(default=1, ge=1, le=10, description="How many different people.")
@@ -91,21 +88,90 @@ class Approval(_Part):
     )
 
 
-class Admins(_Part):
+class Admins(Part):
     """Who acts in the two admin screens."""
 
     gong: tuple[str, ...] = Field(default=("gong_admin",), min_length=1)
     stackone: tuple[str, ...] = Field(default=("gong_admin", "operator"), min_length=1)
 
 
-class Rotation(_Part):
-    """When the client secret is turned."""
+class Day(StrEnum):
+    """A day of the week."""
+
+    MON = "mon"
+    TUE = "tue"
+    WED = "wed"
+    THU = "thu"
+    FRI = "fri"
+    SAT = "sat"
+    SUN = "sun"
+
+
+class Window(Part):
+    """When a rotation may begin, by the clock on the wall of one place."""
+
+    days: tuple[Day, ...] = Field(default=tuple(Day), description="Days of the week on which the window opens.")
+    from_: Hour = Field(default="00:00", alias="from", description='Local time, as in "09:00".')
+    until: HourOrMidnight = Field(
+        default="24:00", description='Local time, as in "16:30". When earlier than from, it is on the next day.'
+    )
+    timezone: Line = Field(description="IANA time zone, as in Europe/Berlin.")
+
+
+class Blackout(Part):
+    """Days on which no rotation begins, the last one included."""
+
+    from_: CalendarDay = Field(alias="from", description="First day, as in 2026-12-18.")
+    until: CalendarDay = Field(description="Last day.")
+    reason: OptionalLine = ""
+
+
+class Rotation(Part):
+    """When and how the client secret is turned."""
 
     every_days: int = Field(default=90, ge=1, le=730)
     grace_hours: int = Field(default=168, ge=0, le=168, description="Old secret grace period in Gong.")
+    window: Window | None = Field(
+        default=None, description="When a rotation may begin. Default: at any time.", json_schema_extra=since("0.2")
+    )
+    blackout: tuple[Blackout, ...] = Field(
+        default=(),
+        max_length=100,
+        description="Days on which no rotation begins, in the window's time zone; without a window in UTC.",
+        json_schema_extra=since("0.2"),
+    )
+    stagger_days: int = Field(
+        default=0,
+        ge=0,
+        le=729,
+        description="Falls due earlier by 0 to this many days, always the same for one integration; a canary by all.",
+        json_schema_extra=since("0.2"),
+    )
+    canary: bool = Field(
+        default=False,
+        description="Turned before the integrations that are no canaries.",
+        json_schema_extra=since("0.2"),
+    )
+    emergency_grace_hours: int = Field(
+        default=0,
+        ge=0,
+        le=1,
+        description="The grace to choose when the secret is compromised.",
+        json_schema_extra=since("0.2"),
+    )
+    canary_owner: OriginOwner | None = Field(
+        default=None,
+        description="Whose account a new link is made on that proves a new secret. Default: keyturn-canary.",
+        json_schema_extra=since("0.2"),
+    )
+
+    @property
+    def proof_owner(self) -> OriginOwner:
+        """Whose account a new link is made on, to prove a new secret."""
+        return self.canary_owner or OriginOwner(id="keyturn-canary", name="keyturn canary")
 
 
-class Notification(_Part):
+class Notification(Part):
     """When people are reminded at a gate, in working days."""
 
     remind_after_days: tuple[Annotated[int, Field(ge=1)], ...] = (1, 3)
@@ -113,12 +179,12 @@ class Notification(_Part):
     rearm_after_days: int = Field(default=14, ge=1, description="After this the question is asked afresh.")
 
 
-class Manifest(_Part):
+class Manifest(Part):
     """One integration: `tenant/environment`."""
 
     version: Literal[1] = 1
-    tenant: _Name
-    environment: _Name
+    tenant: Name
+    environment: Name
     gong: GongForm
     stackone: StackOneSide
     approval: Approval = Approval()
@@ -137,7 +203,7 @@ class Manifest(_Part):
         return self.stackone.profile_name or f"Gong {self.key}"
 
 
-class SealedManifest(_Part):
+class SealedManifest(Part):
     """A manifest as it is approved: with the scopes it really asks for, and the logo's content.
 
     Scopes derived from actions depend on what StackOne says at that moment, and the logo on a file: sealing fixes

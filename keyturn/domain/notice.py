@@ -10,12 +10,19 @@ from uuid import UUID
 
 
 class Severity(StrEnum):
-    """How urgent; CRITICAL pages somebody."""
+    """How urgent, the least first; CRITICAL pages somebody."""
 
     INFO = "info"
     WARNING = "warning"
     ERROR = "error"
     CRITICAL = "critical"
+
+    def reaches(self, lowest: Severity) -> bool:
+        """Whether it is at least as urgent."""
+        return _ORDER.index(self) >= _ORDER.index(lowest)
+
+
+_ORDER = tuple(Severity)
 
 
 class Event(StrEnum):
@@ -39,6 +46,28 @@ class Event(StrEnum):
     TEST = "test"
 
 
+SEVERITIES: Mapping[Event, tuple[Severity, Severity]] = {
+    Event.GATE_OPENED: (Severity.INFO, Severity.WARNING),
+    Event.GATE_REMINDER: (Severity.INFO, Severity.WARNING),
+    Event.GATE_ESCALATED: (Severity.WARNING, Severity.ERROR),
+    Event.GATE_REARMED: (Severity.WARNING, Severity.WARNING),
+    Event.ATTEMPT_COMPLETED: (Severity.INFO, Severity.INFO),
+    Event.ATTEMPT_REJECTED: (Severity.ERROR, Severity.ERROR),
+    Event.ATTEMPT_STUCK: (Severity.WARNING, Severity.CRITICAL),
+    Event.ROTATION_PLANNED: (Severity.INFO, Severity.WARNING),
+    Event.ROTATION_UNVERIFIED: (Severity.WARNING, Severity.CRITICAL),
+    Event.ROTATION_ROLLED_BACK: (Severity.WARNING, Severity.CRITICAL),
+    Event.ROTATION_ORPHANED: (Severity.CRITICAL, Severity.CRITICAL),
+    Event.SWEEP_STOPPED: (Severity.ERROR, Severity.ERROR),
+    Event.DRIFT_RAISED: (Severity.WARNING, Severity.CRITICAL),
+    # As urgent as the alarm was: who heard that something is wrong must hear that it is right again.
+    Event.DRIFT_CLEARED: (Severity.INFO, Severity.CRITICAL),
+    Event.WRAPPING_TOKEN_USED: (Severity.CRITICAL, Severity.CRITICAL),
+    Event.TEST: (Severity.INFO, Severity.CRITICAL),
+}
+"""Between which severities each event is told, the usual one first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
     """Something to tell people.
@@ -47,6 +76,8 @@ class Notice:
         key: the integration in text, or empty for keyturn itself.
         about: names this very occurrence, e.g. `gate/<id>/remind/1`: what has been told is not told again.
         facts: plain values for the words, never a secret or a personal datum: group names, states, causes, counts.
+            Some have a meaning of their own: `kind` of a gate, `remedy`, and `attempt` and `run`, which are identifiers
+            and lead to a page.
     """
 
     event: Event

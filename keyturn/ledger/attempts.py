@@ -16,6 +16,7 @@ from keyturn.domain.integration import IntegrationKey
 from keyturn.domain.manifest import SealedManifest
 from keyturn.errors import RefusedError, SupersededError
 from keyturn.ledger import gates as gates_of
+from keyturn.ledger import telling
 from keyturn.ledger.rows import attempt_of
 from keyturn.ledger.tables import attempts, gates, integrations, manifests, receipts
 from keyturn.ledger.unit import NOBODY, SYSTEM, Unit
@@ -127,6 +128,7 @@ def end(unit: Unit, attempt: Attempt, state: AttemptState, reason: str, by: Pers
         values["fence"] = attempt.fence + 1
     ended = alter(unit, attempt, values)
     unit.audit(f"attempt.{state}", ended, {"reason": reason}, by)
+    telling.of_end(unit, ended)
     return ended
 
 

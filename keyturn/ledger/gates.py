@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 from keyturn.domain.attempt import Attempt, AttemptState
 from keyturn.domain.gate import Channel, Decision, Gate, GateKind, GateState, Person, Policy, admit, outcome
 from keyturn.errors import GateClosedError
+from keyturn.ledger import telling
 from keyturn.ledger.rows import attempt_of, decision_of, gate_of
 from keyturn.ledger.tables import attempts, decisions, gates
 from keyturn.ledger.unit import SYSTEM, Unit
@@ -56,7 +57,7 @@ def ask(
 def ask_afresh(unit: Unit, attempt: Attempt, gate: Gate, now: datetime) -> Gate:
     """Expire an open gate nobody answered in time, and ask the same for as long again. Decisions so far are gone."""
     _retire(unit, attempt, gate, GateState.EXPIRED, "not answered in time")
-    return _ask_alike(unit, attempt, gate, now, {})
+    return _ask_alike(unit, attempt, gate, now, {}, afresh=True)
 
 
 def amend(unit: Unit, attempt: Attempt, gate_id: UUID, question: Mapping[str, object], by: Person = SYSTEM) -> Gate:
@@ -158,7 +159,9 @@ def _retire(unit: Unit, attempt: Attempt, gate: Gate, state: GateState, reason: 
     unit.audit(f"gate.{state}", attempt, {**_about(gate), "reason": reason})
 
 
-def _ask_alike(unit: Unit, attempt: Attempt, gate: Gate, now: datetime, added: Mapping[str, object]) -> Gate:
+def _ask_alike(
+    unit: Unit, attempt: Attempt, gate: Gate, now: datetime, added: Mapping[str, object], *, afresh: bool = False
+) -> Gate:
     return _insert(
         unit,
         attempt,
@@ -171,10 +174,11 @@ def _ask_alike(unit: Unit, attempt: Attempt, gate: Gate, now: datetime, added: M
             "rearm_at": now + (gate.rearm_at - gate.opened_at),
             "question": {**gate.question, **added},
         },
+        afresh=afresh,
     )
 
 
-def _insert(unit: Unit, attempt: Attempt, asked: Mapping[str, object]) -> Gate:
+def _insert(unit: Unit, attempt: Attempt, asked: Mapping[str, object], *, afresh: bool = False) -> Gate:
     values = {
         "attempt_id": attempt.id,
         "key": str(attempt.key),
@@ -186,6 +190,7 @@ def _insert(unit: Unit, attempt: Attempt, asked: Mapping[str, object]) -> Gate:
     }
     gate = gate_of(unit.connection.execute(insert(gates).values(values).returning(gates)).one(), ())
     unit.audit("gate.opened", attempt, {**_about(gate), "needed": gate.needed, "groups": list(gate.groups)})
+    telling.of_gate(unit, attempt, gate, afresh=afresh)
     return gate
 
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 from sqlalchemy import delete
 
 from keyturn.domain.attempt import Attempt, Halt, Stage, Wish
-from keyturn.domain.gate import Person
+from keyturn.domain.gate import GateKind, GateState, Person
 from keyturn.errors import RefusedError
 from keyturn.ledger import attempts, gates
 from keyturn.ledger.tables import receipts
 from keyturn.ledger.unit import Unit
 
+_ASKED_ANEW = (GateKind.STACKONE_FORM, GateKind.PROOF)
+
 
 def halt(unit: Unit, attempt: Attempt, halt: Halt, reason: str) -> Attempt:
     """Stop it: open gates void, and nothing moves it until a person says so."""
     gates.void(unit, attempt, f"the attempt is halted: {halt}")
-    halted = attempts.alter(unit, attempt, {"halt": halt, "reason": reason, "wish": Wish.NONE})
+    left = Wish.NONE if attempt.wish is Wish.ROLL_BACK else attempt.wish  # a lost secret stays lost
+    halted = attempts.alter(unit, attempt, {"halt": halt, "reason": reason, "wish": left})
     unit.audit(f"rotation.{halt}", halted, {"reason": reason})
     return halted
 
@@ -31,6 +34,10 @@ def unhalt(unit: Unit, attempt: Attempt, by: Person, reason: str) -> Attempt:
         raise RefusedError(str(attempt.key), "its attempt is not halted", "See `keyturn status`.")
     mine = receipts.c.attempt_id == attempt.id, receipts.c.stage == Stage.ROLL_BACK
     unit.connection.execute(delete(receipts).where(*mine))
+    for kind in GateKind:
+        gate = gates.newest(unit.connection, attempt, kind)
+        if gate is not None and (gate.state is GateState.REJECTED or kind in _ASKED_ANEW):
+            gates.retire(unit, attempt, gate, "the rotation goes on")
     values = {"halt": Halt.NONE, "reason": "", "fence": attempt.fence + 1}
     resumed = attempts.alter(unit, attempt, values)
     unit.audit("rotation.resumed", resumed, {"was": attempt.halt, "reason": reason}, by)

@@ -80,6 +80,11 @@ class HeldWork(Work):
             if (kind := _RESTS_ON.get(stage)) and (gate := self.gate(kind)):
                 gates.retire(self._unit, self._attempt, gate, reason)
 
+    def want(self, wish: Wish, reason: str) -> None:
+        """Note what the next execution has to do first."""
+        self._attempt = attempts.alter(self._unit, self._attempt, {"wish": wish})
+        self.audit("rotation.wished", {"wish": wish, "reason": reason})
+
     def change_terms(self, terms: Terms) -> None:
         """Give the rotation other terms."""
         values = {"terms": asdict(terms), "wish": Wish.NONE}

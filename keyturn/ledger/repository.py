@@ -16,7 +16,7 @@ from keyturn.domain.manifest import SealedManifest
 from keyturn.errors import GateClosedError, RefusedError
 from keyturn.ledger import attempts as verbs
 from keyturn.ledger import gates as asking
-from keyturn.ledger import halts, listening
+from keyturn.ledger import halts, listening, telling
 from keyturn.ledger.held import HeldGate, HeldWork, Note
 from keyturn.ledger.life import SignsOfLife
 from keyturn.ledger.rows import attempt_of, entry_of, receipt_of
@@ -243,6 +243,7 @@ class PostgresLedger(Ledger):
         def note(person: Person, event: str, detail: Mapping[str, object]) -> None:
             with self._transaction(attempt.key) as unit:
                 unit.audit(event, attempt, detail, person)
+                telling.of_alert(unit, attempt, event, detail)
 
         return note
 

@@ -9,11 +9,13 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, func, insert, select
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from keyturn.domain.attempt import Attempt
 from keyturn.domain.gate import Person
+from keyturn.domain.notice import Notice
 from keyturn.ledger.faults import translated
-from keyturn.ledger.tables import audit
+from keyturn.ledger.tables import audit, notices
 from keyturn.ports import Clock
 
 CHANNEL = "keyturn"
@@ -55,6 +57,21 @@ class Unit:
         )
         self._changed.add(attempt.id)
 
+    def tell(self, notice: Notice) -> bool:
+        """Keep something to tell people, in the transaction of what it is about; `False` if `about` is known."""
+        now = self.now()
+        values = {
+            "event": notice.event,
+            "severity": notice.severity,
+            "key": notice.key,
+            "about": notice.about,
+            "facts": {name: _keepable(value) for name, value in notice.facts.items()},
+            "created_at": now,
+            "due_at": now,
+        }
+        once = upsert(notices).values(values).on_conflict_do_nothing(index_elements=["about"])
+        return self.connection.execute(once.returning(notices.c.id)).first() is not None
+
     def settle(self) -> None:
         """Write what was collected; the last thing before the commit."""
         if self._entries:
@@ -81,3 +98,8 @@ def transaction(engine: Engine, clock: Clock, lock_timeout_s: float, subject: st
         unit.settle()
         phase.committing = True
         connection.commit()
+
+
+def _keepable(text: str) -> str:
+    """Text without what PostgreSQL cannot keep in JSON: a strange answer of a vendor must not undo a change."""
+    return text.replace("\0", "").encode(errors="replace").decode()

@@ -11,17 +11,22 @@ from __future__ import annotations
 from keyturn.ports.clock import Clock
 from keyturn.ports.gong import TokenEndpoint
 from keyturn.ports.ledger import AuditEntry, Deciding, Ledger, Opened, Work
+from keyturn.ports.notify import Channel, Channels, Notifier, Outbox
 from keyturn.ports.prefect import Runs, RunState
 from keyturn.ports.stackone import ConnectorHub, ProfileWriter, ProfileWriters, Written
 from keyturn.ports.vault import PersonalVault, Reveal, SecretStore
 
 __all__ = [
     "AuditEntry",
+    "Channel",
+    "Channels",
     "Clock",
     "ConnectorHub",
     "Deciding",
     "Ledger",
+    "Notifier",
     "Opened",
+    "Outbox",
     "PersonalVault",
     "ProfileWriter",
     "ProfileWriters",

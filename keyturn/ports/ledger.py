@@ -69,6 +69,9 @@ class Work(Protocol):
     def rewind(self, stages: Sequence[Stage], reason: str) -> None:
         """Take back the receipts of stages that were undone, and make void what was asked for them."""
 
+    def want(self, wish: Wish, reason: str) -> None:
+        """Note what the rotation's next execution has to do first, as the system wants it."""
+
     def change_terms(self, terms: Terms) -> None:
         """Give the rotation other terms; a wish that led to them is fulfilled."""
 

@@ -12,7 +12,8 @@ from keyturn.domain.attempt import Attempt
 class RunState(StrEnum):
     """What Prefect says about a run, as far as keyturn decides by it."""
 
-    MOVING = "moving"  # scheduled, pending or running
+    MOVING = "moving"  # scheduled or pending: a worker will take it up
+    RUNNING = "running"  # so says Prefect; its process may be dead all the same
     SUSPENDED = "suspended"
     ENDED = "ended"  # completed, failed, crashed or cancelled
     UNKNOWN = "unknown"  # Prefect does not know this run
@@ -29,6 +30,9 @@ class Runs(Protocol):
 
     def state(self, flow_run_id: UUID) -> RunState:
         """What has become of it."""
+
+    def ask_for_watch(self) -> None:
+        """Have the watch make a round now, and not only when its schedule says so."""
 
     def url(self, flow_run_id: UUID) -> str:
         """The run's page in Prefect's UI, or an empty text when Prefect has none."""

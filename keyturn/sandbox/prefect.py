@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,9 @@ from keyturn.sandbox.readiness import wait_for_page
 
 POOL = "keyturn"
 _TIMEOUT_S = 30.0
+_RUN_ENDS_WITHIN_S = 20.0
+_POLL_S = 0.1
+_UNDER_WAY = ["PENDING", "RUNNING", "CANCELLING"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,25 @@ def start_worker(children: Children, server: PrefectServer, settings: Mapping[st
     with _api(server) as api:
         worker.wait_until(lambda: _has_polled(api, started))
     return worker
+
+
+def run_now(client: httpx.Client, api_url: str, deployment: str) -> str:
+    """Ask for a run of a deployment (`flow/name`), and give its id.
+
+    First one that is under way is left to end: where only one may run, Prefect would cancel the new one.
+
+    Raises:
+        httpx.HTTPError: Prefect does not answer, or answers no.
+    """
+    found = client.get(f"{api_url}/deployments/name/{deployment}").raise_for_status().json()["id"]
+    busy = {"deployments": {"id": {"any_": [found]}}, "flow_runs": {"state": {"type": {"any_": _UNDER_WAY}}}}
+    deadline = time.monotonic() + _RUN_ENDS_WITHIN_S
+    while client.post(f"{api_url}/flow_runs/count", json=busy).raise_for_status().json():
+        if time.monotonic() > deadline:
+            break
+        time.sleep(_POLL_S)
+    made = client.post(f"{api_url}/deployments/{found}/create_flow_run", json={"state": {"type": "SCHEDULED"}})
+    return str(made.raise_for_status().json()["id"])
 
 
 def prefect_environment(state: Path, api_url: str) -> dict[str, str]:

@@ -14,12 +14,14 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 from keyturn.sandbox.assets import asset
+from keyturn.sandbox.clocks import advance, clock_file
 from keyturn.sandbox.files import locked, write_private
 from keyturn.sandbox.openbao import OpenBao, start_openbao
 from keyturn.sandbox.ports import Ports
@@ -38,6 +40,7 @@ class Stack:
         migrate: brings the ledger's tables up to date, given its URL. Called in a thread.
         prefect_yaml: the deployments; keyturn's own by default.
         settings: more of keyturn's settings, for the worker and for people's commands.
+        prepare: fills the databases and Vault before the tables are migrated and Prefect looks. Called in a thread.
     """
 
     state: Path
@@ -45,6 +48,7 @@ class Stack:
     twins: TwinOptions = field(default_factory=TwinOptions)
     prefect_yaml: Path | None = None
     settings: dict[str, str] = field(default_factory=dict)
+    prepare: Callable[[Postgres, OpenBao], None] | None = None
 
     @contextmanager
     def up(self) -> Iterator[Running]:
@@ -63,7 +67,7 @@ class Stack:
             yield running
 
     def _bring_up(self, children: Children, ports: Ports) -> Running:
-        with ThreadPoolExecutor(max_workers=8) as threads:  # one for each part: a part waits for others in its thread
+        with ThreadPoolExecutor(max_workers=9) as threads:  # one for each part: a part waits for others in its thread
             try:
                 return self._all(threads, children, ports)
             except BaseException:
@@ -74,15 +78,22 @@ class Stack:
         begin, prefect_port = threads.submit, ports.of("prefect")
         openbao = begin(start_openbao, children, ports.of("openbao"))
         twins = begin(start_twins, children, ports.of("gong"), ports.of("stackone"), self.twins)
-        postgres = begin(start_postgres, children)
+        empty = begin(start_postgres, children)
+        postgres = begin(lambda: self._prepared(empty, openbao))
         migrated = begin(lambda: self.migrate(postgres.result().ledger_url))
         prefect = begin(lambda: _prefect(children, postgres.result(), prefect_port))
         deployed = begin(lambda: deploy(children, prefect.result(), self.prefect_yaml or asset("prefect.yaml")))
+        clock = {"KEYTURN_SANDBOX_CLOCK": str(clock_file(children.state))}
         environment = begin(
-            lambda: _environment(postgres.result(), openbao.result(), twins.result(), prefect.result()) | self.settings
+            lambda: (
+                clock
+                | _environment(postgres.result(), openbao.result(), twins.result(), prefect.result())
+                | self.settings
+            )
         )
         worker = begin(lambda: start_worker(children, prefect.result(), environment.result()))
-        for part in as_completed((openbao, twins, postgres, migrated, prefect, deployed, environment, worker)):
+        parts = (openbao, twins, empty, postgres, migrated, prefect, deployed, environment, worker)
+        for part in as_completed(parts):
             part.result()  # the first that failed, before those that waited for it
         return Running(
             children=children,
@@ -93,6 +104,12 @@ class Stack:
             worker=worker.result(),
             environment=environment.result(),
         )
+
+    def _prepared(self, empty: Future[Postgres], openbao: Future[OpenBao]) -> Postgres:
+        """The databases, filled by whoever wants to fill them; only then does anything wait for Vault."""
+        if self.prepare is not None:
+            self.prepare(empty.result(), openbao.result())
+        return empty.result()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +148,14 @@ class Running:
             "StackOne's dashboard (twin)": self.twins.stackone,
             "OpenBao": f"{self.openbao.addr}/ui/",
         }
+
+    def advance(self, by: timedelta) -> timedelta:
+        """Move on keyturn's and the twins' clocks, and have the watch look at once; gives the offset from now on.
+
+        Raises:
+            UnavailableError: one of the servers does not answer.
+        """
+        return advance(self.children.state, by)
 
     def restart_worker(self) -> Child:
         """Start another worker after the first one was stopped or killed; returns it."""

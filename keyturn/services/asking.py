@@ -64,6 +64,16 @@ def end_if_rejected(ledger: Ledger, execution: Execution, gate: Gate) -> Gate:
     )
 
 
+def answered(gate: Gate) -> dict[str, object]:
+    """What an approved gate gives a receipt: who, their notes, and what was handed in."""
+    return {
+        "gate": str(gate.id),
+        "by": [d.person_name for d in gate.decisions],
+        "note": "; ".join(d.note for d in gate.decisions if d.note),
+        **gate.answer,
+    }
+
+
 def _ask(
     ledger: Ledger, clock: Clock, execution: Execution, stage: Stage, kind: GateKind, policy: Policy
 ) -> Receipt | Gate:
@@ -73,14 +83,5 @@ def _ask(
             return receipt
         gate = standing_gate(work, clock, sealed, kind, policy, {})
         if gate.state is GateState.APPROVED:
-            return work.write_receipt(stage, _answered(gate))
+            return work.write_receipt(stage, answered(gate))
     return end_if_rejected(ledger, execution, gate)
-
-
-def _answered(gate: Gate) -> dict[str, object]:
-    return {
-        "gate": str(gate.id),
-        "by": [d.person_name for d in gate.decisions],
-        "note": "; ".join(d.note for d in gate.decisions if d.note),
-        **gate.answer,
-    }

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from datetime import datetime
 
 from keyturn.domain.credential import Credential, Probe, ProbeOutcome
 from keyturn.domain.gate import Gate, GateKind, GateState, Person, admit
 from keyturn.domain.integration import IntegrationKey
 from keyturn.domain.pair import faults_of_pair
-from keyturn.errors import CredentialRefusedError, GateClosedError, WrappingTokenUsedError
+from keyturn.errors import CredentialRefusedError, GateClosedError, RefusedError, WrappingTokenUsedError
 from keyturn.ports import Deciding, Ledger, PersonalVault, Runs, TokenEndpoint
 from keyturn.services.decide import pass_on
 from keyturn.services.stage import as_body
 
 Obtain = Callable[[], Credential]
+
+ASKS_FOR_PAIR = frozenset({GateKind.GONG_ADMIN, GateKind.GONG_ROTATION})
+MAX_GRACE_HOURS = 168
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,41 @@ class Submitted:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """What a person says of their click in Gong, at the hand-in of a rotated secret.
+
+    Attributes:
+        clicked_at: when it was; not told, it counts as having been within the hour.
+        grace_hours: what they chose; not told, what they were asked to choose.
+    """
+
+    clicked_at: datetime | None = None
+    grace_hours: int | None = None
+
+    def refuse_if_impossible(self, gate: Gate) -> None:
+        """Check that it fits the gate.
+
+        Raises:
+            RefusedError: it does not.
+        """
+        if gate.kind is not GateKind.GONG_ROTATION:
+            if self != Told():
+                raise RefusedError(
+                    str(gate.key), "no rotation is asked for", "Leave out --clicked-at and --grace-hours."
+                )
+            return
+        if self.grace_hours is not None and not 0 <= self.grace_hours <= MAX_GRACE_HOURS:
+            raise RefusedError(str(gate.key), f"Gong offers a grace of 0 to {MAX_GRACE_HOURS} hours", "Look again.")
+
+    def as_answer(self, gate: Gate) -> dict[str, object]:
+        """As the gate's answer keeps it."""
+        if gate.kind is not GateKind.GONG_ROTATION:
+            return {}
+        hours = gate.question["grace_hours"] if self.grace_hours is None else self.grace_hours
+        return {"grace_hours": hours, "clicked_at": self.clicked_at.isoformat() if self.clicked_at else ""}
+
+
+@dataclass(frozen=True, slots=True)
 class Intake:
     """Where a secret is handed in, with the authority of the person who does it."""
 
@@ -35,7 +74,7 @@ class Intake:
     gong: TokenEndpoint
     runs: Runs
 
-    def submit(self, key: IntegrationKey, credential: Credential) -> Submitted:
+    def submit(self, key: IntegrationKey, credential: Credential, told: Told = Told()) -> Submitted:
         """Check a pair, keep it in Vault as a new version, and close the gate with a reference to it.
 
         Nothing is kept before the gate admits the person, lint passes, and Gong has not called the pair wrong.
@@ -45,9 +84,9 @@ class Intake:
             NotPermittedError: this person may not hand it in.
             CredentialRefusedError: lint or Gong says that the pair is wrong.
         """
-        return self._submit(key, self.vault.whoami(), lambda: credential)
+        return self._submit(key, self.vault.whoami(), lambda: credential, told)
 
-    def submit_wrapped(self, key: IntegrationKey, wrapping_token: str) -> Submitted:
+    def submit_wrapped(self, key: IntegrationKey, wrapping_token: str, told: Told = Told()) -> Submitted:
         """The same, with Vault's single-use wrapping token instead of the pair.
 
         The token is opened only after the gate has admitted the person, so a refusal does not use it up.
@@ -55,7 +94,7 @@ class Intake:
         Raises:
             WrappingTokenUsedError: somebody opened it before; recorded in the audit trail as an alert.
         """
-        return self._submit(key, self.vault.whoami(), lambda: self.vault.unwrap(wrapping_token))
+        return self._submit(key, self.vault.whoami(), lambda: self.vault.unwrap(wrapping_token), told)
 
     def check_asked(self, key: IntegrationKey, person: Person) -> None:
         """Refuse before anybody has typed a secret in vain.
@@ -66,13 +105,14 @@ class Intake:
         """
         self._explain_if_not_asked(key)
         for gate in self.ledger.gates(key=key):
-            if gate.kind is GateKind.GONG_ADMIN:
+            if gate.kind in ASKS_FOR_PAIR:
                 admit(gate, person, gate.digest)
 
-    def _submit(self, key: IntegrationKey, person: Person, obtain: Obtain) -> Submitted:
-        self._explain_if_not_asked(key)
-        with self.ledger.deciding(key, GateKind.GONG_ADMIN) as at:
+    def _submit(self, key: IntegrationKey, person: Person, obtain: Obtain, told: Told) -> Submitted:
+        kind = self._explain_if_not_asked(key)
+        with self.ledger.deciding(key, kind) as at:
             admit(at.gate, person, at.gate.digest)
+            told.refuse_if_impossible(at.gate)
             credential = self._obtained(at, person, obtain)
             probe = self._checked(at, person, credential)
             ref = self.vault.deposit(key, credential)
@@ -80,6 +120,7 @@ class Intake:
                 "probe": probe.outcome.value,
                 "probe_status": probe.status,
                 "probe_code": probe.code,
+                **told.as_answer(at.gate),
             }
             gate = at.decide(person, approved=True, digest=at.gate.digest, note="", answer=answer)
         return Submitted(gate, probe, pass_on(self.ledger, self.runs, gate))
@@ -94,8 +135,11 @@ class Intake:
     def _checked(self, at: Deciding, person: Person, credential: Credential) -> Probe:
         refused = str(at.gate.question.get("refused_fingerprint", ""))
         faults = faults_of_pair(credential)
+        in_use = str(at.gate.question.get("in_use", ""))
         if refused and self.vault.fingerprint(credential) == refused:
             faults.append("this is the pair that Gong refused before")
+        if in_use and self.vault.fingerprint(credential) == in_use:
+            faults.append("this is the secret that is in use already, not the new one")
         if faults:
             at.audit(person, "intake.refused", {"by": "lint", "faults": faults})
             raise CredentialRefusedError(
@@ -109,12 +153,13 @@ class Intake:
             raise CredentialRefusedError(str(at.gate.key), "Gong does not accept this pair", probe.explanation)
         return probe
 
-    def _explain_if_not_asked(self, key: IntegrationKey) -> None:
-        """Say why there is no gate to hand a secret in at, in words that fit the moment."""
+    def _explain_if_not_asked(self, key: IntegrationKey) -> GateKind:
+        """The kind of gate that asks for a pair; or say why there is none, in words that fit the moment."""
         asked = {g.kind for g in self.ledger.gates(key=key)}
-        if GateKind.GONG_ADMIN not in asked:
-            problem, remedy = self._why_not_asked(key, asked)
-            raise GateClosedError(str(key), problem, f"{remedy}; nothing was kept of what you entered.")
+        if kinds := asked & ASKS_FOR_PAIR:
+            return kinds.pop()
+        problem, remedy = self._why_not_asked(key, asked)
+        raise GateClosedError(str(key), problem, f"{remedy}; nothing was kept of what you entered.")
 
     def _why_not_asked(self, key: IntegrationKey, asked: Collection[GateKind]) -> tuple[str, str]:
         active = next((a for a in self.ledger.attempts(key) if a.ended_at is None), None)
@@ -123,7 +168,7 @@ class Intake:
         if GateKind.APPROVE in asked:
             return "the kit is not approved yet, so no secret is asked for", "Wait for `keyturn approve`"
         gates = self.ledger.gates(key=key, only_open=False)
-        mine = [g for g in gates if g.kind is GateKind.GONG_ADMIN and g.attempt_id == active.id]
+        mine = [g for g in gates if g.kind in ASKS_FOR_PAIR and g.attempt_id == active.id]
         if mine and mine[-1].state is GateState.APPROVED:
             return "a secret was handed in already, and the run goes on with it", "See `keyturn status`"
         return "the run has not come to that yet", "Wait until `keyturn status` shows the question"

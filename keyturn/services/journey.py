@@ -8,9 +8,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import assert_never
 
-from keyturn.domain.attempt import STAGES, Attempt, AttemptState, Receipt, Stage
+from keyturn.domain.attempt import STAGES, Attempt, AttemptKind, AttemptState, Halt, Receipt, Stage, stages_of
 from keyturn.domain.gate import Gate, GateKind
 from keyturn.domain.integration import IntegrationKey
+from keyturn.domain.rotation import RotationState, state_of
 from keyturn.ports import Ledger
 
 
@@ -48,6 +49,14 @@ class Journey:
     steps: tuple[Step, ...]
     gates: tuple[Gate, ...]
 
+    @property
+    def rotation(self) -> RotationState | None:
+        """Where the rotation stands, if it is one."""
+        if self.attempt is None or self.attempt.kind is not AttemptKind.ROTATION:
+            return None
+        done = {s.stage for s in self.steps if s.state is StepState.DONE}
+        return state_of(self.attempt, done, {g.kind for g in self.gates})
+
 
 def journey(ledger: Ledger, key: IntegrationKey) -> Journey:
     """The newest attempt of an integration with all its stages."""
@@ -74,6 +83,14 @@ def waits_for(gate: Gate, key: IntegrationKey) -> str:
         case GateKind.CONSENT:
             last = gate.question.get("last")
             return f"{who} to consent: keyturn link {key}" + (f" (last link: {last})" if last else "")
+        case GateKind.GONG_ROTATION:
+            hours = gate.question.get("grace_hours")
+            return f"{who} to rotate the secret in Gong (grace {hours} h) and hand it in: keyturn submit {key}"
+        case GateKind.PROOF:
+            last = gate.question.get("last")
+            return f"a refresh, or {who} to make a new link: keyturn link {key}" + (f" ({last})" if last else "")
+        case GateKind.GRACE:
+            return f"the end of the older secret's grace: {gate.question.get('until')}"
         case _:
             assert_never(gate.kind)
 
@@ -83,14 +100,26 @@ _STAGE_OF_GATE = {
     GateKind.GONG_ADMIN: Stage.GONG_ADMIN,
     GateKind.STACKONE_FORM: Stage.CREATE_PROFILE,
     GateKind.CONSENT: Stage.LINK_ACCOUNT,
+    GateKind.GONG_ROTATION: Stage.GONG_ROTATION,
+    GateKind.PROOF: Stage.VERIFY,
+    GateKind.GRACE: Stage.RETIRE,
 }
 
 
+def _stage_of(gate: Gate, attempt: Attempt) -> Stage:
+    """The stage that waits at a gate."""
+    if gate.question.get("second"):
+        return Stage.GONG_ROTATION  # a second click is approved, too
+    if gate.kind is GateKind.STACKONE_FORM and attempt.kind is AttemptKind.ROTATION:
+        return Stage.APPLY
+    return _STAGE_OF_GATE[gate.kind]
+
+
 def _steps(attempt: Attempt, receipts: Mapping[Stage, Receipt], gates: Sequence[Gate]) -> tuple[Step, ...]:
-    waiting = {_STAGE_OF_GATE[g.kind]: g for g in gates}
+    waiting = {_stage_of(g, attempt): g for g in gates}
     steps: list[Step] = []
     met_open = False
-    for stage in STAGES:
+    for stage in stages_of(attempt.kind):
         if receipt := receipts.get(stage):
             steps.append(Step(stage, StepState.DONE, receipt.at, _said(receipt)))
             continue
@@ -106,16 +135,17 @@ def _steps(attempt: Attempt, receipts: Mapping[Stage, Receipt], gates: Sequence[
 def _state(attempt: Attempt, *, first: bool) -> StepState:
     if not first:
         return StepState.LATER
-    return StepState.NEXT if attempt.state is AttemptState.ACTIVE else StepState.STOPPED
+    moves = attempt.state is AttemptState.ACTIVE and attempt.halt is Halt.NONE
+    return StepState.NEXT if moves else StepState.STOPPED
 
 
-def _said(receipt: Receipt) -> str:  # noqa: PLR0911  one a stage
+def _said(receipt: Receipt) -> str:  # noqa: C901, PLR0911, PLR0912  one a stage
     """The part of a receipt that a person wants to see."""
     body = receipt.body
     match receipt.stage:
         case Stage.REGISTER:
             return f"digest {str(body['digest'])[:12]}"
-        case Stage.APPROVE | Stage.GONG_ADMIN:
+        case Stage.APPROVE | Stage.GONG_ADMIN | Stage.GONG_ROTATION:
             by = body.get("by")
             return f"by {', '.join(map(str, by))}" if isinstance(by, list) and by else ""
         case Stage.FETCH_SECRET:
@@ -128,5 +158,19 @@ def _said(receipt: Receipt) -> str:  # noqa: PLR0911  one a stage
             return f"account {body['account_id']}"
         case Stage.TEST_CONNECTION:
             return ", ".join(f"{k} {v['status']}" for k, v in sorted(body.items()) if isinstance(v, dict))
+        case Stage.PREFLIGHT:
+            return f"probe {body['probe_before']}, writer {body['writer']}, {body['channels']} channels"
+        case Stage.STAGE_SECRET:
+            return f"version {body['version']} is pending; the older one dies at {body['grace_ends_at']}"
+        case Stage.PROBE_SECRET:
+            return f"probe: {body['probe']}"
+        case Stage.APPLY | Stage.ROLL_BACK:
+            return f"version {body['version']} is in {body['profile_id']} by {body['writer']}"
+        case Stage.VERIFY:
+            return f"proven by a {body['by']} of account {body['account_id']}"
+        case Stage.PROMOTE:
+            return f"version {body['version']} is current"
+        case Stage.RETIRE:
+            return f"version {body['version']} is retired: {body['old']}"
         case _:
             assert_never(receipt.stage)

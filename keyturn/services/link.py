@@ -26,6 +26,12 @@ def account_spec(sealed: SealedManifest) -> AccountSpec:
     return AccountSpec(owner.id, owner.name, owner.username, sealed.manifest.stackone.label)
 
 
+def canary_spec(sealed: SealedManifest) -> AccountSpec:
+    """The account whose link proves a rotated secret: nobody's data, so that nobody's account is disturbed."""
+    owner = sealed.manifest.rotation.proof_owner
+    return AccountSpec(owner.id, owner.name, owner.username, "")
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What became of a gate's links: the account, if StackOne shows one as active, and a few words for people."""
@@ -78,13 +84,18 @@ class Linking:
             NotPermittedError: this person may not.
             AmbiguousError: StackOne did not answer; an unused session expires by itself, so ask again.
         """
-        with self.ledger.deciding(key, GateKind.CONSENT) as at:
+        with self.ledger.deciding(key, self._asked(key)) as at:
             admit(at.gate, person, at.gate.digest)
-            spec = account_spec(self.ledger.manifest(at.gate.digest))
+            sealed = self.ledger.manifest(at.gate.digest)
+            spec = account_spec(sealed) if at.gate.kind is GateKind.CONSENT else canary_spec(sealed)
             session = self.hub.create_session(str(at.gate.question["profile_id"]), spec, expires_in_s)
             at.amend(dict(at.gate.question) | {"sessions": [*_sessions(at.gate), session.id], "last": "pending"})
             at.audit(person, "link.made", {"session": session.id})
         return Link(session.id, session.auth_link, self.clock.now() + timedelta(seconds=expires_in_s))
+
+    def _asked(self, key: IntegrationKey) -> GateKind:
+        proof = any(g.kind is GateKind.PROOF for g in self.ledger.gates(key=key))
+        return GateKind.PROOF if proof else GateKind.CONSENT
 
     def _advance(self, work: Work, execution: Execution, sealed: SealedManifest) -> Receipt | Gate:
         profile_id = str(receipt_of(work, Stage.CREATE_PROFILE, execution).body["profile_id"])

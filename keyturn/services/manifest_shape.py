@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -20,12 +20,16 @@ _WORDS = {
     "string_type": "is not text",
     "tuple_type": "is not a list",
     "model_type": "is not a group of fields",
+    "bool_type": "is not true or false",
+    "bool_parsing": "is not true or false",
     "string_pattern_mismatch": "has characters that are not allowed here",
 }
 _REMEDIES = {
     "string_type": "Put a text behind the colon, in quotes if YAML would read it as something else.",
     "tuple_type": "Write one entry a line, each after a hyphen.",
     "model_type": "Indent its fields below it.",
+    "clock_time": 'Write hours and minutes in quotes, as in "09:00".',
+    "calendar_day": "Write year, month and day, as in 2026-12-24.",
 }
 _NAME_REMEDY = "Use 1 to 63 lower-case letters, digits and inner hyphens, as in acme."
 
@@ -46,6 +50,7 @@ _STAND_IN: dict[str, object] = {
         "domains": [],
     },
     "stackone": {"origin_owner": {"id": "-", "name": "-"}},
+    "rotation": {"window": {"timezone": "UTC"}, "canary_owner": {"id": "--", "name": "-"}},
 }
 
 
@@ -86,11 +91,16 @@ def _unknown_field(path: list[str]) -> Finding:
 def _fields(path: list[str]) -> list[str]:
     model: type[BaseModel] = Manifest
     for name in path:
-        inner = model.model_fields[name].annotation
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            return []
-        model = inner
-    return list(model.model_fields)
+        if name.isdigit():  # an entry of a list, which has led to the model of its entries already
+            continue
+        model = _group_in(model.model_fields[name].annotation)
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _group_in(annotation: object) -> type[BaseModel]:
+    """The group of fields that an annotation is about: it may be optional, or in a list."""
+    kinds = (annotation, *get_args(annotation))
+    return next(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel))
 
 
 def _draft(data: Mapping[str, object], details: list[ErrorDetails]) -> Manifest | None:

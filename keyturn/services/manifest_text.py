@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
@@ -67,8 +68,16 @@ def _parsed(text: str) -> Text:
     return Text(dict(_yaml().load(text)), lines, tuple(findings))
 
 
+class _Constructor(SafeConstructor):
+    """Leaves dates as they are written: one that is in no calendar is a fault of its field, which has a line."""
+
+
+_Constructor.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.construct_yaml_str)
+
+
 def _yaml() -> YAML:
     yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor = _Constructor
     yaml.allow_duplicate_keys = True  # each one is reported, with its line, instead of only the first
     return yaml
 

@@ -131,6 +131,7 @@ def _body(profile: Profile, writer: str, why: str) -> dict[str, object]:
         "profile_id": profile.id,
         "name": profile.name,
         "updated_at": profile.updated_at,
+        "default": profile.default,
         "writer": writer,
         "why": why,
     }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from keyturn.domain.attempt import Stage
-from keyturn.domain.gate import GateKind, admit
+from keyturn.domain.credential import CredentialRef
+from keyturn.domain.gate import Gate, GateKind, admit
 from keyturn.domain.integration import IntegrationKey
 from keyturn.errors import StageFailedError
 from keyturn.ports import Ledger, PersonalVault, Reveal
@@ -22,9 +23,17 @@ def reveal(ledger: Ledger, vault: PersonalVault, key: IntegrationKey) -> Reveal:
     person = vault.whoami()
     with ledger.deciding(key, GateKind.STACKONE_FORM) as at:
         admit(at.gate, person, at.gate.digest)
-        stored = [r for r in ledger.receipts(at.gate.attempt_id) if r.stage is Stage.STORE_SECRET]
-        if not stored:
-            raise StageFailedError(str(key), "no pair is stored yet", "See `keyturn status`.")
-        wrapped = vault.reveal(credential_ref(stored[0]))
+        wrapped = vault.reveal(_asked_for(ledger, at.gate))
         at.audit(person, "credential.revealed", {"accessor": wrapped.accessor, "ttl_s": wrapped.ttl_s})
     return wrapped
+
+
+def _asked_for(ledger: Ledger, gate: Gate) -> CredentialRef:
+    """The pair that the form is to get: a rotation's gate names it, an onboarding has only one."""
+    if "fingerprint" in gate.question:
+        question = gate.question
+        return CredentialRef(str(question["path"]), int(str(question["version"])), str(question["fingerprint"]))
+    stored = [r for r in ledger.receipts(gate.attempt_id) if r.stage is Stage.STORE_SECRET]
+    if not stored:
+        raise StageFailedError(str(gate.key), "no pair is stored yet", "See `keyturn status`.")
+    return credential_ref(stored[0])

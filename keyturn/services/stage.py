@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from keyturn.domain.attempt import Execution, Receipt, Stage
 from keyturn.domain.credential import CredentialRef
 from keyturn.domain.manifest import SealedManifest
+from keyturn.domain.schedule import after_working_days
 from keyturn.errors import StageFailedError
 from keyturn.ports import Ledger, Work
 
@@ -50,8 +51,4 @@ def as_body(ref: CredentialRef) -> dict[str, object]:
 
 def rearm_at(sealed: SealedManifest, now: datetime) -> datetime:
     """When a question is asked afresh, counted in working days (Monday to Friday, UTC)."""
-    moment, left = now, sealed.manifest.notification.rearm_after_days
-    while left:
-        moment += timedelta(days=1)
-        left -= moment.weekday() < 5  # noqa: PLR2004  Saturday is 5
-    return moment
+    return after_working_days(now, sealed.manifest.notification.rearm_after_days)

@@ -34,19 +34,35 @@ def start(ledger: Ledger, runs: Runs, sealed: SealedManifest, person: Person, *,
         NotPermittedError: the person is no requester.
         RefusedError: the active attempt is too far on to take a changed manifest.
     """
+    require_starter(str(sealed.key), person)
+    opened = ledger.open_attempt(sealed, person)
+    attempt = opened.attempt
+    if carry(ledger, runs, attempt, anew=opened.changed or restart):
+        return Started(opened, attempt, run_started=False)
+    after = ledger.attempt(attempt.id)
+    return Started(opened, after, run_started=after.flow_run_id != attempt.flow_run_id)
+
+
+def require_starter(subject: str, person: Person) -> None:
+    """Check that this person may start anything.
+
+    Raises:
+        NotPermittedError: they may not.
+    """
     if not person.groups & _MAY_START:
         raise NotPermittedError(
-            str(sealed.key),
+            subject,
             f"{person.name} is in none of the groups {', '.join(sorted(_MAY_START))}",
             "Ask a requester, or have Vault give you the policy keyturn-requester.",
         )
-    opened = ledger.open_attempt(sealed, person)
-    attempt = opened.attempt
-    if _carried(runs, attempt, anew=opened.changed or restart):
-        return Started(opened, attempt, run_started=False)
-    run = runs.start(attempt)
-    ledger.bind_run(attempt.id, run)
-    return Started(opened, ledger.attempt(attempt.id), run_started=run != attempt.flow_run_id)
+
+
+def carry(ledger: Ledger, runs: Runs, attempt: Attempt, *, anew: bool = False) -> bool:
+    """See that a Prefect run carries the attempt; says whether one did already."""
+    if _carried(runs, attempt, anew=anew):
+        return True
+    ledger.bind_run(attempt.id, runs.start(attempt))
+    return False
 
 
 def abandon(ledger: Ledger, runs: Runs, person: Person, key: IntegrationKey, reason: str) -> Attempt:
@@ -85,4 +101,4 @@ def _carried(runs: Runs, attempt: Attempt, *, anew: bool) -> bool:
     state = runs.state(attempt.flow_run_id)
     if anew:
         return state is RunState.SUSPENDED and runs.resume(attempt.flow_run_id)
-    return state in (RunState.MOVING, RunState.SUSPENDED)
+    return state in (RunState.MOVING, RunState.RUNNING, RunState.SUSPENDED)

@@ -54,6 +54,9 @@ class FakeRuns:
             self._fail_if_told()
             return self.states.get(flow_run_id, RunState.UNKNOWN)
 
+    def ask_for_watch(self) -> None:
+        """Nobody watches here."""
+
     def url(self, flow_run_id: UUID) -> str:
         """A page that nobody serves."""
         return f"http://prefect.invalid/runs/flow-run/{flow_run_id}"

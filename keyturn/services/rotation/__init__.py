@@ -1,0 +1,1 @@
+"""A secret's turn, one verb a file. The order is the flow's, and every step can be repeated."""

@@ -1,0 +1,66 @@
+"""What every step of a rotation reads off the receipts before it: which secret, which clock, is there a way back."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from keyturn.domain.attempt import Execution, Receipt, Stage
+from keyturn.domain.credential import CredentialRef
+from keyturn.domain.manifest import SealedManifest
+from keyturn.domain.rotation import Grace
+from keyturn.ports import Work
+from keyturn.services.stage import as_body, credential_ref, receipt_of
+
+_FOR_GOOD = timedelta(days=3650)
+
+
+def new_ref(work: Work, execution: Execution) -> CredentialRef:
+    """The secret that is being turned to."""
+    return credential_ref(receipt_of(work, Stage.STAGE_SECRET, execution))
+
+
+def old_ref(work: Work, execution: Execution) -> CredentialRef:
+    """The secret that was in use when the rotation began."""
+    old = receipt_of(work, Stage.PREFLIGHT, execution).body["old"]
+    if not isinstance(old, dict):
+        raise TypeError("the receipt of preflight names no secret")
+    return CredentialRef(str(old["path"]), int(str(old["version"])), str(old["fingerprint"]))
+
+
+def ref_as(ref: CredentialRef | None) -> dict[str, object] | None:
+    """A reference as plain JSON, or nothing."""
+    return as_body(ref) if ref is not None else None
+
+
+def grace_of(turned: Receipt) -> Grace:
+    """The old secret's grace, as the receipt of the click tells it."""
+    body = turned.body
+    began, earliest, latest = (
+        datetime.fromisoformat(str(body[name])) for name in ("grace_began", "grace_ends_earliest", "grace_ends_at")
+    )
+    return Grace(began, earliest, latest)
+
+
+def grace_as(grace: Grace) -> dict[str, object]:
+    """A grace as plain JSON."""
+    return {
+        "grace_began": grace.began.isoformat(),
+        "grace_ends_earliest": grace.earliest_end.isoformat(),
+        "grace_ends_at": grace.latest_end.isoformat(),
+    }
+
+
+def certainly_works(work: Work, execution: Execution, now: datetime) -> bool:
+    """Whether Gong still takes the old secret, by the clock."""
+    turned = receipt_of(work, Stage.GONG_ROTATION, execution)
+    return work.attempt.terms.can_go_back and now < grace_of(turned).earliest_end
+
+
+def never(now: datetime) -> datetime:
+    """When a question that nobody has to answer is asked afresh."""
+    return now + _FOR_GOOD
+
+
+def emergency_hours(sealed: SealedManifest) -> int:
+    """The grace for a secret that somebody else knows."""
+    return sealed.manifest.rotation.emergency_grace_hours

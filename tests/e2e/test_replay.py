@@ -1,0 +1,237 @@
+"""What an earlier release left suspended goes on under this code, for every recording in `tests/recorded`.
+
+Each recording is loaded into the databases of a new sandbox, before this code migrates the ledger and deploys flows.
+Its secrets were never kept: the pairs in Vault and in the twins are new, and so are their fingerprints.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import re
+import secrets
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from keyturn.cli.manifest_of import sealed_of
+from keyturn.domain.attempt import Receipt
+from keyturn.domain.gate import Channel, Gate, GateKind
+from keyturn.domain.integration import IntegrationKey
+from keyturn.ledger import migrate
+from keyturn.sandbox.files import write_private
+from keyturn.sandbox.openbao import OpenBao
+from keyturn.sandbox.postgres import Postgres
+from keyturn.sandbox.stack import Stack
+from keyturn.sandbox.vault_api import VaultApi
+from keyturn.wiring import quiet_http
+from tests.e2e.conftest import World, _world
+
+pytestmark = pytest.mark.e2e
+
+RECORDED = sorted((Path(__file__).parents[1] / "recorded").glob("*/recording.json"))
+# A gate is asked afresh, and people are reminded, by the days that have passed since it was opened. A recording grows
+# older than that; what is tested here should not depend on the day.
+OPENED_NOW = "UPDATE public.gates SET opened_at = now(), rearm_at = now() + (rearm_at - opened_at) WHERE state = 'open'"
+
+
+@dataclass
+class Recording:
+    """A recording, with new secrets in the places of those that were not kept."""
+
+    folder: Path
+    new: dict[str, str] = field(default_factory=dict)
+
+    def told(self) -> Any:
+        """What the recording says of itself."""
+        return json.loads(self.text("recording.json"))
+
+    def integrations(self) -> list[IntegrationKey]:
+        """The integrations."""
+        return [IntegrationKey.parse(key) for key in self.told()["attempts"].values()]
+
+    def text(self, name: str) -> str:
+        """A file of the recording."""
+        content = (self.folder / name).read_bytes()
+        text = (gzip.decompress(content) if name.endswith(".gz") else content).decode()
+        for place in re.findall(r"\{secret-\d+\}", text):
+            self.new.setdefault(place, secrets.token_urlsafe(36))
+        for old, new in self.new.items():
+            text = text.replace(old, new)
+        return text
+
+    def lay_out(self, state: Path) -> None:
+        """Give the twins back what they remembered."""
+        state.mkdir()
+        for name in ("gong.json", "stackone.json"):
+            write_private(state / name, self.text(name))
+
+    def load(self, postgres: Postgres, openbao: OpenBao) -> None:
+        """Fill Vault, and then the databases, in which the fingerprints of the new pairs take the places of the old."""
+        with openbao.api() as vault:
+            for key, kept in self.told()["vault"].items():
+                for pair in kept.get("client", ()):
+                    self.new[pair.pop("fingerprint")] = fingerprint(vault, pair)
+                store(vault, f"{openbao.mount}/data/{key}/client", kept.get("client", ()))
+            for key, kept in self.told()["vault"].items():  # once more, now with the new fingerprints
+                store(vault, f"{openbao.mount}/data/{key}/pointer", [kept["pointer"]] if kept else ())
+        for database, name in (("keyturn", "ledger.sql.gz"), ("prefect", "prefect.sql.gz")):
+            with psycopg.connect(postgres.url(database)) as connection:
+                connection.execute(self.text(name).encode())
+        with psycopg.connect(postgres.ledger_url) as connection:
+            connection.execute(OPENED_NOW)
+
+
+def fingerprint(vault: VaultApi, pair: Mapping[str, str]) -> str:
+    """What keyturn recognises a pair by."""
+    told = json.dumps([pair["client_id"], pair["client_secret"]]).encode()
+    made = vault.write("transit/hmac/keyturn-fingerprint", {"input": base64.b64encode(told).decode()})
+    return str(made["data"]["hmac"])
+
+
+def store(vault: VaultApi, path: str, versions: Any) -> None:
+    """Write the versions of a secret, from the first."""
+    for cas, data in enumerate(versions):
+        vault.write(path, {"options": {"cas": cas}, "data": data})
+
+
+@dataclass
+class Replay:
+    """A sandbox in which a recording goes on."""
+
+    world: World
+    recording: Recording
+    began: dict[IntegrationKey, tuple[Any, list[Receipt]]] = field(default_factory=dict)
+    at_gong: threading.Lock = field(default_factory=threading.Lock)
+
+    def remember(self) -> None:
+        """Keep what was there before anybody did anything: attempts and receipts."""
+        for key in self.recording.integrations():
+            attempt = self.world.now(key).attempt
+            assert attempt is not None
+            self.began[key] = attempt, list(self.world.ports.ledger.receipts(attempt.id))
+
+    def answer(self, gate: Gate) -> None:
+        """Do what a gate asks a person to do."""
+        turns: dict[GateKind, Callable[[Gate], None]] = {
+            GateKind.APPROVE: self.approve,
+            GateKind.GONG_ADMIN: self.submit,
+            GateKind.STACKONE_FORM: self.fill_in,
+            GateKind.CONSENT: self.consent,
+        }
+        turns[gate.kind](gate)
+
+    def approve(self, gate: Gate) -> None:
+        """Bob approves, or somebody in Prefect's own pages where that counts."""
+        if gate.channel is Channel.KEYTURN:
+            self.world.cast.bob.must("approve", str(gate.key), "--digest", gate.digest)
+            return
+        form = {"run_input": {"approved": True, "your_name": "Alice", "note": ""}}
+        taken = self.world.prefect("POST", f"/flow_runs/{self.world.run_of(gate.key)}/resume", form)
+        assert taken["status"] == "ACCEPT", taken
+
+    def submit(self, gate: Gate) -> None:
+        """Grace makes the integration in Gong and hands its pair in."""
+        steps = json.loads(self.world.cast.grace.must("plan", str(gate.key), "--json"))["kit"]["steps"]
+        with self.at_gong:  # she reads the pair off the last line of Gong's table
+            pair = self.world.cast.gong.create_integration(steps)
+        given = f"{pair.client_id}\n{pair.client_secret}\n"
+        self.world.cast.grace.must("submit", str(gate.key), "--stdin", given=given)
+
+    def fill_in(self, gate: Gate) -> None:
+        """Grace fills in StackOne's form with a single-use reveal of the pair."""
+        token = self.world.cast.grace.must("reveal", str(gate.key)).strip()
+        with self.world.running.openbao.api(token) as vault:
+            pair = vault.write("sys/wrapping/unwrap")["data"]["data"]
+        scopes = self.world.ports.ledger.manifest(gate.digest).scopes
+        name = str(gate.question["profile_name"])
+        self.world.cast.stackone.create_profile(name, pair["client_id"], pair["client_secret"], scopes)
+
+    def consent(self, gate: Gate) -> None:
+        """Grace opens a link and consents at Gong."""
+        link = self.world.cast.grace.must("link", str(gate.key)).strip()
+        assert self.world.cast.gong.consent(link) == "authenticated"
+
+    def watch(self) -> None:
+        """Let the watch of this code look now: nobody tells Prefect of a form filled in, or of a consent."""
+        deployment = self.world.prefect("GET", "/deployments/name/watch/watch")["id"]
+        self.world.prefect("POST", f"/deployments/{deployment}/create_flow_run", {})
+
+    def first_turn(self, key: IntegrationKey) -> Gate:
+        """Answer the gate that the attempt was recorded at."""
+        (gate,) = self.world.now(key).gates
+        self.answer(gate)
+        return gate
+
+    def to_the_end(self, first: Gate) -> None:
+        """Answer every gate after the first, until the attempt ends."""
+        answered = {first.id}
+
+        def over() -> bool:
+            now = self.world.now(first.key)
+            for gate in (g for g in now.gates if g.id not in answered):
+                self.answer(gate)
+                answered.add(gate.id)
+            return bool(now.attempt and now.attempt.ended_at)
+
+        self.world.until(over, f"{first.key} ends")
+
+
+@pytest.fixture(scope="module", params=RECORDED, ids=lambda path: path.parent.name)
+def replay(request: pytest.FixtureRequest) -> Iterator[Replay]:
+    """A sandbox of its own, in which the recording goes on with this code."""
+    folder = Path(tempfile.mkdtemp(prefix="keyturn-replay-", dir="/tmp"))  # short: socket paths are limited
+    folder.chmod(0o755)
+    recording = Recording(request.param.parent)
+    shutil.copytree(recording.folder / "integrations", folder / "integrations")
+    recording.lay_out(folder / "state")
+    quiet_http()
+    with Stack(folder / "state", migrate.upgrade, prepare=recording.load).up() as running:
+        made = Replay(_world(running, folder / "integrations"), recording)
+        made.remember()
+        yield made
+        made.world.cast.close()
+        made.world.ports.ledger.close()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_there_are_recordings() -> None:
+    """Without one, nothing below would be tested."""
+    assert RECORDED
+
+
+def test_a_recorded_manifest_has_the_digest_it_was_approved_by(replay: Replay) -> None:
+    """A field that came later does not change the digest of a manifest that does not use it."""
+    ledger = replay.world.ports.ledger
+    with psycopg.connect(replay.world.running.postgres.ledger_url) as connection:
+        stored = [digest for (digest,) in connection.execute("SELECT digest FROM manifests")]
+    assert len(stored) == len(replay.recording.integrations())
+    assert {digest: ledger.manifest(digest).digest for digest in stored} == {digest: digest for digest in stored}
+    for key, (attempt, _) in replay.began.items():
+        assert sealed_of(replay.world.ports, str(key)).digest == attempt.digest
+
+
+def test_every_suspended_attempt_goes_on_to_its_end(replay: Replay) -> None:
+    """In the Prefect run that was suspended, from the receipts that were there: nothing is done twice."""
+    world = replay.world
+    with ThreadPoolExecutor(len(replay.began)) as side_by_side:
+        answered = list(side_by_side.map(replay.first_turn, replay.began))
+        replay.watch()
+        list(side_by_side.map(replay.to_the_end, answered))
+    for key, (before, receipts) in replay.began.items():
+        after = world.now(key).attempt
+        assert after is not None
+        assert (after.id, after.state, after.flow_run_id) == (before.id, "completed", before.flow_run_id)
+        assert after.fence > before.fence
+        assert list(world.ports.ledger.receipts(after.id))[: len(receipts)] == receipts
+        world.until(lambda run=after.flow_run_id: world.run(run)["state_type"] == "COMPLETED", f"the run of {key} ends")
+    assert world.effects("stackone")["profiles_created"] == len(replay.began)
