@@ -9,7 +9,7 @@ from prefect.input import RunInput
 from pydantic import Field
 
 from keyturn.domain.attempt import Execution
-from tasks.onboarding import Waiting, answer_by_form, catch_up
+from tasks.waiting import Waiting, answer_by_form, catch_up
 
 
 class ApprovalForm(RunInput):

@@ -13,7 +13,7 @@
     │   └── WrappingTokenUsedError                         somebody unwrapped it before us: an alert
     ├── StageFailedError                               1   a stage ended badly, a person must act
     │   └── RollBackWantedError                            a rotation is to put the older secret back
-    ├── VendorRefusedError                             1   Gong, StackOne, Vault or Prefect answered no
+    ├── VendorRefusedError(…, status)                  1   Gong, StackOne, Vault or Prefect answered no
     ├── SupersededError                                1   a newer execution of the attempt has taken over
     └── TransientError(…, retry_after_s)               3   trying again will help
         ├── UnavailableError                               no connection, sealed, 5xx, timeout before sending
@@ -26,6 +26,7 @@ sentences, so an error survives pickling and carries no headers, bodies or secre
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import ClassVar
 
 
@@ -91,7 +92,21 @@ class RollBackWantedError(StageFailedError):
 
 
 class VendorRefusedError(KeyturnError):
-    """A server answered with a definite no."""
+    """A server answered with a definite no, or with something that cannot be read.
+
+    Args:
+        status: the HTTP status of a no; `None` when the answer could not be read, or there was no status.
+    """
+
+    def __init__(self, subject: str, problem: str, remedy: str = "", status: int | None = None) -> None:
+        super().__init__(subject, problem, remedy)
+        self.args = (subject, problem, remedy, status)
+        self.status = status
+
+    @property
+    def gone(self) -> bool:
+        """Whether the no means that there is no such thing (any more)."""
+        return self.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 
 
 class SupersededError(KeyturnError):

@@ -171,12 +171,10 @@ class WaitingSettings(_Branch):
     longest_interval_s: float = Field(default=15.0, gt=0, description="Longest polling interval, in seconds.")
 
 
-class NotifySettings(_Branch):
-    """Telling people. The channels themselves are in Vault."""
+class RotationSettings(_Branch):
+    """What the sweep does."""
 
-    link: SafeUrl | None = Field(
-        default=None, description="Page that notices lead to when they are about no run, e.g. Prefect's dashboard."
-    )
+    at_once: int = Field(default=5, ge=1, description="Rotations that may be under way and not verified at once.")
 
 
 class Settings(_Branch):
@@ -187,12 +185,13 @@ class Settings(_Branch):
     sandbox_clock: Path | None = Field(
         default=None, description="File that moves the clock: for the sandbox only, never in production."
     )
+    notify_link: SafeUrl | None = Field(default=None, description="Page that notices about no run lead to.")
     ledger: LedgerSettings = LedgerSettings()
     vault: VaultSettings = VaultSettings()
     stackone: StackOneSettings = StackOneSettings()
     gong: GongSettings = GongSettings()
     waiting: WaitingSettings = WaitingSettings()
-    notify: NotifySettings = NotifySettings()
+    rotation: RotationSettings = RotationSettings()
 
     def require_ledger_url(self) -> str:
         """The ledger's address with its password, or a ConfigurationError that says how to set it."""

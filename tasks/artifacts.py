@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from prefect.artifacts import create_markdown_artifact
+from collections.abc import Sequence
+
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from keyturn.domain.attempt import Execution
 from keyturn.domain.kit import kit as make_kit
 from keyturn.domain.kit import render_markdown
+from keyturn.domain.sweep import Entry
 from keyturn.domain.verdict import LAYER_MEANING, Verdict
+from keyturn.services.journey import journey
+from keyturn.services.rotation.asking import what_would_happen
 from keyturn.wiring import Ports
 
 
@@ -29,6 +34,37 @@ def verdict(run: Execution, result: Verdict) -> None:
     head = "| layer | what it says | status | evidence | remedy |\n| --- | --- | --- | --- | --- |\n"
     text = f"# Verdict on {run.key}\n\n" + head + "\n".join(rows) + note
     create_markdown_artifact(text, key=_key("verdict", run), description=f"Verdict on {run.key}")
+
+
+def turn(ports: Ports, run: Execution) -> None:
+    """Show what a rotation asks people to do, and by when."""
+    sealed = ports.ledger.manifest(run.digest)
+    steps = what_would_happen(sealed, ports.ledger.attempt(run.attempt_id).terms, ports.clock.now())
+    text = f"# Turning the secret of {run.key}\n\n" + "\n".join(f"{n}. {_cell(s)}" for n, s in enumerate(steps, 1))
+    create_markdown_artifact(text, key=_key("rotation", run), description=f"Rotation of {run.key}")
+
+
+def rotated(ports: Ports, run: Execution) -> None:
+    """Show what a rotation did, receipt by receipt."""
+    rows = [
+        f"| {s.stage} | {s.at:%Y-%m-%d %H:%M} | {_cell(s.says)} |" for s in journey(ports.ledger, run.key).steps if s.at
+    ]
+    text = f"# The secret of {run.key} was turned\n\n| stage | at (UTC) | |\n| --- | --- | --- |\n" + "\n".join(rows)
+    create_markdown_artifact(text, key=_key("rotation", run), description=f"Rotation of {run.key}")
+
+
+def sweep(entries: Sequence[Entry]) -> None:
+    """Show the plan of a sweep."""
+    rows = [
+        {
+            "integration": str(e.key),
+            "due": f"{e.due_at:%Y-%m-%d}" if e.due_at else "",
+            "what": e.what.value,
+            "why": e.why,
+        }
+        for e in entries
+    ]
+    create_table_artifact(rows, key="sweep", description="What the last sweep started, and why not the others")
 
 
 def _cell(text: str) -> str:

@@ -1,4 +1,4 @@
-"""One PostgreSQL for all tests of a session, and databases in it."""
+"""One PostgreSQL for all tests of a session, and databases in it; both twins."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ import pytest
 from sqlalchemy import make_url
 
 from keyturn.ledger import migrate
+from tests.services.search import CANARY
+from tests.twins import Served, served
 
 
 @pytest.fixture(scope="session")
@@ -67,3 +69,13 @@ def migrated(new_database: Callable[[str], str]) -> str:
 def url(new_database: Callable[[str], str], migrated: str) -> str:
     """Address of this test's own migrated database."""
     return new_database(migrated)
+
+
+@pytest.fixture(scope="session")
+def served_twins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Both twins, once for all tests; each test begins with a reset, after which Gong's first secret is the canary.
+
+    Gong's limit per second is out of the way.
+    """
+    with served(tmp_path_factory.mktemp("twins"), gong={"calls_per_second": 1000}, client_secret=CANARY) as twins:
+        yield twins

@@ -13,6 +13,11 @@ path "keyturn/metadata/+/+/+" {
   capabilities = ["read"]
 }
 
+# By which channels people are told. Only an administrator writes it.
+path "keyturn/data/notify/channels" {
+  capabilities = ["read"]
+}
+
 # `keyturn doctor` checks that the mount is KV version 2, demands check-and-set, and keeps enough versions.
 path "keyturn/config" {
   capabilities = ["read"]

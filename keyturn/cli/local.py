@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from keyturn.domain.finding import Finding
 
 _STATE = Path("var/sandbox")
+_sandbox = typer.Typer(invoke_without_command=True)
 
 
 def add_to(app: typer.Typer) -> None:
     """Add this module's commands."""
     app.command()(lint)
     app.command()(schema)
-    app.command()(sandbox)
+    app.add_typer(_sandbox, name="sandbox")
     app.command()(demo)
 
 
@@ -58,15 +59,42 @@ def schema() -> None:
     typer.echo(json.dumps(manifests.schema(), indent=2))
 
 
+@_sandbox.callback()
 def sandbox(
-    state: Annotated[Path, typer.Option("--state", help="Folder that keeps everything; can be resumed.")] = _STATE,
+    context: typer.Context,
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            "--state", help="Folder that keeps everything; can be resumed.", show_default=str(_STATE), metavar="PATH"
+        ),
+    ] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
     """Run real servers and twins of the vendors on this machine, until Ctrl-C."""
     from keyturn.cli.sandboxed import run_sandbox
 
-    run_sandbox(state, as_json=as_json)
+    context.obj = state
+    if context.invoked_subcommand is None:
+        run_sandbox(state or _STATE, as_json=as_json)
+
+
+@_sandbox.command()
+def advance(
+    context: typer.Context,
+    duration: Annotated[str, typer.Argument(metavar="DURATION", help="How far: 7d, 36h or 90m.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Move time on in a sandbox that runs in another terminal, and have its watch look at once.
+
+    It is the one whose env.sh this shell has sourced, unless `keyturn sandbox --state FOLDER advance` names another.
+    """
+    from keyturn import settings
+    from keyturn.cli.sandboxed import advance_sandbox
+
+    clock = settings.load().sandbox_clock
+    advance_sandbox(context.obj or (clock.parent if clock else _STATE), duration, as_json=as_json)
 
 
 def demo(

@@ -31,7 +31,7 @@ def list_(*, as_json: AsJson = False) -> None:
 
 
 @app.command("test")
-def test(
+def try_out(
     *,
     channel: Annotated[str, typer.Option("--channel", help="One channel, by its name; without it: all.")] = "",
     as_json: AsJson = False,
@@ -42,7 +42,7 @@ def test(
 
     ports = wiring.ports()
     known = ports.channels.channels()
-    link = str(ports.settings.notify.link or "")
+    link = str(ports.settings.notify_link or "")
     answers = notify.send_test(notify.named(known, channel) if channel else known, ports.notifier, link)
     _show(known, answers, as_json=as_json)
     raise typer.Exit(1 if not answers or any(answers.values()) else 0)

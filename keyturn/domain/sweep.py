@@ -138,7 +138,7 @@ def _failures(candidates: Iterable[Candidate]) -> tuple[str, ...]:
 
 def _how_it_failed(candidate: Candidate) -> str:
     if candidate.active is not None and candidate.active.halt is not Halt.NONE:
-        return f"is {candidate.active.halt.replace('_', ' ')}"
+        return f"is {_halted(candidate.active.halt)}"
     # a rotation that a person has started since is the new try
     return "failed to rotate" if candidate.failed and not candidate.turns else ""
 
@@ -168,9 +168,7 @@ def _by_itself(candidate: Candidate, now: datetime) -> tuple[What, str] | None:
     """What can be said without looking at the others; `None` when it is to be started as far as it is concerned."""
     active = candidate.active
     if active is not None and candidate.turns:
-        if active.halt is not Halt.NONE:
-            return What.STOPPED, f"its rotation {_how_it_failed(candidate)}: `keyturn rotate resume` or `abandon`"
-        return What.UNDER_WAY, "waits for the end of the grace" if active.verified else "its rotation is under way"
+        return _turning(active, candidate.key)
     if candidate.due_at is None:
         return What.NOT_DUE, "no onboarding has been completed"
     if candidate.due_at > now:
@@ -180,6 +178,17 @@ def _by_itself(candidate: Candidate, now: datetime) -> tuple[What, str] | None:
     if candidate.declined:
         return What.WAITS, f"its last rotation was rejected: `keyturn rotate {candidate.key}` asks again"
     return None
+
+
+def _turning(active: Active, key: IntegrationKey) -> tuple[What, str]:
+    if active.halt is not Halt.NONE:
+        resolve = f"`keyturn rotate resume {key}` or `keyturn rotate abandon {key}`"
+        return What.STOPPED, f"its rotation is {_halted(active.halt)}: {resolve}"
+    return What.UNDER_WAY, "waits for the end of the grace" if active.verified else "its rotation is under way"
+
+
+def _halted(halt: Halt) -> str:
+    return halt.replace("_", " ")
 
 
 def _closed(rotation: Rotation, now: datetime) -> str:

@@ -115,7 +115,7 @@ def begin(unit: Unit, attempt_id: UUID, flow_run_id: UUID | None) -> Execution:
     before = lock(unit, attempt_id)
     require_moving(before)
     run = flow_run_id or before.flow_run_id
-    attempt = alter(unit, before, {"fence": before.fence + 1, "flow_run_id": run})
+    attempt = alter(unit, before, {"fence": before.fence + 1, "flow_run_id": run, "begun_at": unit.now()})
     unit.audit("execution.begun", attempt, {"fence": attempt.fence, "flow_run_id": str(run) if run else None})
     return Execution(attempt.id, attempt.key, attempt.digest, attempt.fence)
 

@@ -43,8 +43,14 @@ _PASSING = {
 
 @dataclass(slots=True)
 class Phase:
-    """How far a transaction has got. After COMMIT was sent, a lost connection leaves the outcome unknown."""
+    """How far a transaction has got.
 
+    Attributes:
+        settling: what is waited for now is the audit trail, and no longer an attempt.
+        committing: COMMIT was sent, so a lost connection leaves the outcome unknown.
+    """
+
+    settling: bool = False
     committing: bool = False
 
 
@@ -76,7 +82,7 @@ def _ours(error: Exception, where: str, subject: str, phase: Phase) -> KeyturnEr
     cause = error.orig if isinstance(error, DBAPIError) else error
     code = (cause.sqlstate or "") if isinstance(cause, psycopg.Error) else ""
     if code == _LOCK_NOT_AVAILABLE:
-        return _held(subject or where)
+        return _held(subject or where, phase)
     if code in _DISAGREES:
         return ConfigurationError(where, _DISAGREES[code], "Run `keyturn db upgrade`.")
     if problem := _SIGN_IN.get(code) or _told_while_connecting(cause):
@@ -89,12 +95,10 @@ def _ours(error: Exception, where: str, subject: str, phase: Phase) -> KeyturnEr
     return _lost(where, passing, phase) if passing else None
 
 
-def _held(subject: str) -> KeyturnError:
-    return UnavailableError(
-        subject,
-        "another execution of the attempt is in the middle of a step",
-        "Nothing was changed; try again in a moment.",
-    )
+def _held(subject: str, phase: Phase) -> KeyturnError:
+    attempt = "another execution of the attempt is in the middle of a step"
+    problem = "somebody else holds the audit trail, or upgrades it" if phase.settling else attempt
+    return UnavailableError(subject, problem, "Nothing was changed; try again in a moment.")
 
 
 def _lost(where: str, problem: str, phase: Phase) -> KeyturnError:

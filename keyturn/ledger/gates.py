@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
 from keyturn.domain.attempt import Attempt, AttemptState
 from keyturn.domain.gate import Channel, Decision, Gate, GateKind, GateState, Person, Policy, admit, outcome
+from keyturn.domain.schedule import as_long_again
 from keyturn.errors import GateClosedError
 from keyturn.ledger import telling
 from keyturn.ledger.rows import attempt_of, decision_of, gate_of
@@ -171,7 +172,7 @@ def _ask_alike(
             "groups": list(gate.groups),
             "channel": gate.channel,
             "opened_at": now,
-            "rearm_at": now + (gate.rearm_at - gate.opened_at),
+            "rearm_at": as_long_again(gate.opened_at, gate.rearm_at, now),
             "question": {**gate.question, **added},
         },
         afresh=afresh,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from sqlalchemy import delete
 
 from keyturn.domain.attempt import Attempt, Halt, Stage, Wish
 from keyturn.domain.gate import GateKind, GateState, Person
 from keyturn.errors import RefusedError
-from keyturn.ledger import attempts, gates
+from keyturn.ledger import attempts, gates, telling
 from keyturn.ledger.tables import receipts
 from keyturn.ledger.unit import Unit
 
@@ -20,6 +22,7 @@ def halt(unit: Unit, attempt: Attempt, halt: Halt, reason: str) -> Attempt:
     left = Wish.NONE if attempt.wish is Wish.ROLL_BACK else attempt.wish  # a lost secret stays lost
     halted = attempts.alter(unit, attempt, {"halt": halt, "reason": reason, "wish": left})
     unit.audit(f"rotation.{halt}", halted, {"reason": reason})
+    telling.of_halt(unit, halted)
     return halted
 
 
@@ -58,3 +61,11 @@ def wish(unit: Unit, attempt: Attempt, by: Person, wish: Wish, reason: str) -> A
     wished = attempts.alter(unit, attempt, {"wish": wish})
     unit.audit("rotation.wished", wished, {"wish": wish, "reason": reason}, by)
     return wished
+
+
+def restarted(unit: Unit, attempt: Attempt, flow_run_id: UUID) -> Attempt:
+    """Bind the run that the watch started, and count it; a receipt sets the count back."""
+    values = {"flow_run_id": flow_run_id, "restarts": attempt.restarts + 1, "restarted_at": unit.now()}
+    after = attempts.alter(unit, attempt, values)
+    unit.audit("attempt.restarted", after, {"flow_run_id": str(flow_run_id), "times": after.restarts})
+    return after

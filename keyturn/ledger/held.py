@@ -63,6 +63,8 @@ class HeldWork(Work):
             "at": self._unit.now(),
         }
         row = self._unit.connection.execute(insert(receipts).values(values).returning(receipts)).one()
+        if self._attempt.restarts:
+            self._attempt = attempts.alter(self._unit, self._attempt, {"restarts": 0})
         self.audit("receipt.written", {"stage": stage})
         return receipt_of(row)
 

@@ -78,6 +78,11 @@ class PostgresLedger(Ledger):
         with self._transaction(attempt_id) as unit:
             return halts.wish(unit, verbs.lock(unit, attempt_id), person, wish, reason)
 
+    def restarted(self, attempt_id: UUID, flow_run_id: UUID) -> None:
+        """Bind the run that the watch started, and count."""
+        with self._transaction(attempt_id) as unit:
+            halts.restarted(unit, verbs.lock(unit, attempt_id), flow_run_id)
+
     def hold(self, execution: Execution) -> None:
         """Be known as alive, by a lock that PostgreSQL takes back when this process is gone."""
         self._signs_of_life.hold(execution)
@@ -206,7 +211,7 @@ class PostgresLedger(Ledger):
 
     def trail(self, key: IntegrationKey | None = None) -> Sequence[AuditEntry]:
         """The audit trail, oldest first."""
-        asked = select(audit).order_by(audit.c.id)
+        asked = select(audit).order_by(audit.c.seq)
         if key is not None:
             asked = asked.where(audit.c.key == str(key))
         with self._transaction(key or "audit trail") as unit:

@@ -30,6 +30,9 @@ def attempt_of(row: Row[Any]) -> Attempt:
         halt=Halt(row.halt),
         wish=Wish(row.wish),
         terms=Terms(**row.terms),
+        restarts=row.restarts,
+        restarted_at=row.restarted_at,
+        begun_at=row.begun_at,
     )
 
 

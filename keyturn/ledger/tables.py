@@ -102,6 +102,10 @@ attempts = Table(
     Column("halt", Text, nullable=False, server_default=text("''")),
     Column("wish", Text, nullable=False, server_default=text("''")),
     Column("terms", JSONB, nullable=False, server_default=text("'{}'")),
+    # How often the watch has restarted it since its last receipt, and when.
+    Column("restarts", Integer, nullable=False, server_default=text("0")),
+    _moment("restarted_at", nullable=True),
+    _moment("begun_at", nullable=True),
     PrimaryKeyConstraint("id", name="pk_attempts"),
     _one_of("state", AttemptState, "ck_attempts_state"),
     _one_of("kind", AttemptKind, "ck_attempts_kind"),
@@ -182,7 +186,8 @@ decisions = Table(
 audit = Table(
     "audit",
     metadata,
-    Column("id", BigInteger, Identity(always=True), nullable=False),
+    # Given by whoever writes, one after the other, and never by a sequence: those leave gaps.
+    Column("seq", BigInteger, autoincrement=False, nullable=False),
     _moment("at"),
     _text("key"),
     Column("attempt_id", Uuid, nullable=True),
@@ -191,9 +196,12 @@ audit = Table(
     _text("event"),
     _text("digest"),
     _json("detail"),
-    PrimaryKeyConstraint("id", name="pk_audit"),
+    _text("prev"),
+    _text("hash"),
+    PrimaryKeyConstraint("seq", name="pk_audit"),
+    CheckConstraint("seq >= 1", name="ck_audit_seq"),
 )
-Index("ix_audit_key", audit.c.key, audit.c.id)
+Index("ix_audit_key", audit.c.key, audit.c.seq)
 
 observations = Table(
     "observations",

@@ -8,14 +8,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, func, insert, select
+from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from keyturn.domain.attempt import Attempt
 from keyturn.domain.gate import Person
 from keyturn.domain.notice import Notice
+from keyturn.domain.trail import AuditEntry
 from keyturn.ledger.faults import translated
-from keyturn.ledger.tables import audit, notices
+from keyturn.ledger.tables import notices
+from keyturn.ledger.trail import append
 from keyturn.ports import Clock
 
 CHANNEL = "keyturn"
@@ -33,7 +35,7 @@ class Unit:
 
     connection: Connection
     clock: Clock
-    _entries: list[dict[str, object]] = field(default_factory=list)
+    _entries: list[AuditEntry] = field(default_factory=list)
     _changed: set[UUID] = field(default_factory=set)
 
     def now(self) -> datetime:
@@ -44,16 +46,16 @@ class Unit:
         """Say in the trail what is being done to the attempt, and wake whoever watches it when it is committed."""
         named = {"name": by.name, **detail} if by not in (SYSTEM, NOBODY) else dict(detail)
         self._entries.append(
-            {
-                "at": self.now(),
-                "key": str(attempt.key),
-                "attempt_id": attempt.id,
-                "actor": by.id,
-                "signed_in": by.signed_in,
-                "event": event,
-                "digest": attempt.digest,
-                "detail": named,
-            }
+            AuditEntry(
+                at=self.now(),
+                key=str(attempt.key),
+                attempt_id=attempt.id,
+                actor=by.id,
+                signed_in=by.signed_in,
+                event=event,
+                digest=attempt.digest,
+                detail=named,
+            )
         )
         self._changed.add(attempt.id)
 
@@ -74,10 +76,10 @@ class Unit:
 
     def settle(self) -> None:
         """Write what was collected; the last thing before the commit."""
-        if self._entries:
-            self.connection.execute(insert(audit), self._entries)
         for attempt_id in sorted(self._changed):
             self.connection.execute(select(func.pg_notify(CHANNEL, str(attempt_id))))
+        if self._entries:
+            append(self.connection, self._entries)
 
 
 @contextmanager
@@ -95,6 +97,7 @@ def transaction(engine: Engine, clock: Clock, lock_timeout_s: float, subject: st
         connection.execute(select(func.set_config("lock_timeout", timeout, True)))
         unit = Unit(connection, clock)
         yield unit
+        phase.settling = True
         unit.settle()
         phase.committing = True
         connection.commit()

@@ -8,15 +8,20 @@ names.
 
 from __future__ import annotations
 
+from keyturn.domain.trail import AuditEntry
 from keyturn.ports.clock import Clock
+from keyturn.ports.evidence import PublicKey, Signer
 from keyturn.ports.gong import TokenEndpoint
-from keyturn.ports.ledger import AuditEntry, Deciding, Ledger, Opened, Work
+from keyturn.ports.ledger import Deciding, Ledger, Opened, Work
 from keyturn.ports.notify import Channel, Channels, Notifier, Outbox
 from keyturn.ports.prefect import Runs, RunState
 from keyturn.ports.stackone import ConnectorHub, ProfileWriter, ProfileWriters, Written
+from keyturn.ports.trail import Anchor, Anchored, Trail
 from keyturn.ports.vault import PersonalVault, Reveal, SecretStore
 
 __all__ = [
+    "Anchor",
+    "Anchored",
     "AuditEntry",
     "Channel",
     "Channels",
@@ -30,11 +35,14 @@ __all__ = [
     "PersonalVault",
     "ProfileWriter",
     "ProfileWriters",
+    "PublicKey",
     "Reveal",
     "RunState",
     "Runs",
     "SecretStore",
+    "Signer",
     "TokenEndpoint",
+    "Trail",
     "Work",
     "Written",
 ]

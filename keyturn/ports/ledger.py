@@ -22,6 +22,7 @@ from keyturn.domain.attempt import (
 from keyturn.domain.gate import Gate, GateKind, GateState, Person, Policy
 from keyturn.domain.integration import IntegrationKey
 from keyturn.domain.manifest import SealedManifest
+from keyturn.domain.trail import AuditEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +32,6 @@ class Opened:
     attempt: Attempt
     created: bool
     changed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class AuditEntry:
-    """Who did what, when, signed in how, about which digest."""
-
-    at: datetime
-    key: str
-    attempt_id: UUID | None
-    actor: str
-    signed_in: str
-    event: str
-    digest: str
-    detail: Mapping[str, object]
 
 
 class Work(Protocol):
@@ -148,6 +135,9 @@ class Ledger(Protocol):
         Raises:
             RefusedError: it is halted or has ended, or wants another thing already.
         """
+
+    def restarted(self, attempt_id: UUID, flow_run_id: UUID) -> None:
+        """The watch has started another run for it: bind that run, and count."""
 
     def hold(self, execution: Execution) -> None:
         """Be known as alive for this execution until the process ends, however it ends."""

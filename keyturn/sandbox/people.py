@@ -17,6 +17,7 @@ import httpx
 _API = "/admin/ecosystem/api/integrations"
 _PROFILES = "/dashboard/connector-profiles"
 _VALUE = r'<code data-field="{field}"[^>]*>([^<]*)</code>'
+_PROFILE_ROW = r'data-profile="([^"]+)">\s*<td>([^<]*?)(?: \(default\))?<br>'
 _LINES = {"redirect_uris", "contact_emails", "domains"}
 
 # The label in the kit, and the name of the form's field.
@@ -86,6 +87,21 @@ class GongAdmin(_Browser):
         page.raise_for_status()
         return _value(page.text, "client-secret")
 
+    def rotate_secret(self, integration: str, grace_hours: int) -> Pair:
+        """More actions > *Edit* > *Credentials* > *Rotate secret*, tick *I confirm rotation*, and copy the new secret.
+
+        With 0 hours Gong revokes the old one at once.
+        """
+        details = self._browser.get(f"{_API}/{integration}/edit").raise_for_status()
+        credentials = self._browser.get(_link(details.text, "Credentials")).raise_for_status()
+        form = {"grace_hours": str(grace_hours), "confirm": "yes"}
+        page = self._browser.post(_action(credentials.text, "rotate-secret"), data=form).raise_for_status()
+        return Pair(integration, _client_id(page.text, integration), _value(page.text, "client-secret"))
+
+    def reset_secret(self, integration: str) -> Pair:
+        """What somebody else does who tells nobody: a new secret, and the old one dead."""
+        return self.rotate_secret(integration, 0)
+
     def consent(self, auth_link: str, *, approve: bool = True) -> str:
         """Open an auth link, press *Connect*, consent at Gong, and read how it ended, e.g. `authenticated`."""
         token = httpx.URL(auth_link).params["token"]
@@ -110,9 +126,24 @@ class StackOneAdmin(_Browser):
         page = self._browser.post(_PROFILES, data=form | {"client_id": client_id, "client_secret": client_secret})
         page.raise_for_status()
 
-    def edit_profile(self, profile: str, **fields: str) -> None:
-        """Change fields of a profile and save."""
-        self._browser.post(f"{_PROFILES}/{profile}/edit", data=fields).raise_for_status()
+    def profile(self, name: str) -> str:
+        """The id that the list shows beside a name; the newest, if several profiles have that name.
+
+        Raises:
+            LookupError: none has it.
+        """
+        listing = self._browser.get(_PROFILES).raise_for_status()
+        named: dict[str, str] = {unescape(shown): found for found, shown in re.findall(_PROFILE_ROW, listing.text)}
+        return named[name]
+
+    def edit_profile(self, profile: str, **changes: str | list[str]) -> None:
+        """Open the form, change some of `name`, `client_id`, `client_secret`, `scopes` and `actions`, and save.
+
+        The rest goes back as the form shows it: scopes and actions that are not sent would be cleared.
+        """
+        path = f"{_PROFILES}/{profile}/edit"
+        shown = _shown(self._browser.get(path).raise_for_status().text)
+        self._browser.post(path, data=shown | changes).raise_for_status()
 
     def press(self, profile: str, button: str) -> None:
         """Press `disable`, `enable`, `default` or `delete`."""
@@ -138,27 +169,43 @@ def _typed_lines(values: Sequence[str]) -> str:
     return "\n".join(values)
 
 
+def _shown(form: str) -> dict[str, str | list[str]]:
+    """What StackOne's form is filled in with; it never shows credentials."""
+    texts = re.findall(r'<input id="(name|scopes)" name="[^"]+" value="([^"]*)"', form)
+    ticked = re.findall(r'<input type="checkbox" name="actions" value="([^"]*)" checked>', form)
+    return {name: unescape(value) for name, value in texts} | {"actions": [unescape(value) for value in ticked]}
+
+
+def _link(page: str, label: str) -> str:
+    """Where a link with that label leads."""
+    return _found(rf'<a href="([^"]+)"[^>]*>{label}</a>', page, label)
+
+
+def _action(page: str, ending: str) -> str:
+    """Where the form goes whose address ends so."""
+    return _found(rf'<form method="post" action="([^"]+/{ending})">', page, ending)
+
+
 def _newest(listing: str) -> str:
     """The integration that the list shows last."""
     return str(re.findall(r'data-field="client-id" data-integration="([^"]+)"', listing)[-1])
 
 
 def _client_id(listing: str, integration: str) -> str:
-    found = re.search(rf'data-field="client-id" data-integration="{integration}">([^<]*)<', listing)
-    if found is None:
-        raise LookupError(integration)
-    return unescape(found[1])
+    return _found(rf'data-field="client-id" data-integration="{integration}">([^<]*)<', listing, integration)
 
 
 def _value(page: str, field: str) -> str:
-    found = re.search(_VALUE.format(field=field), page)
-    if found is None:
-        raise LookupError(field)
-    return unescape(found[1])
+    return _found(_VALUE.format(field=field), page, field)
 
 
 def _outcome(page: str) -> str:
-    found = re.search(r'data-field="outcome" data-status="([^"]+)"', page)
+    return _found(r'data-field="outcome" data-status="([^"]+)"', page, "outcome")
+
+
+def _found(pattern: str, page: str, what: str) -> str:
+    """What a person would read at that place; a LookupError that names it if it is not there."""
+    found = re.search(pattern, page)
     if found is None:
-        raise LookupError("outcome")
-    return found[1]
+        raise LookupError(what)
+    return unescape(found[1])

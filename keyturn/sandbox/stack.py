@@ -83,13 +83,9 @@ class Stack:
         migrated = begin(lambda: self.migrate(postgres.result().ledger_url))
         prefect = begin(lambda: _prefect(children, postgres.result(), prefect_port))
         deployed = begin(lambda: deploy(children, prefect.result(), self.prefect_yaml or asset("prefect.yaml")))
-        clock = {"KEYTURN_SANDBOX_CLOCK": str(clock_file(children.state))}
+        more = {"KEYTURN_SANDBOX_CLOCK": str(clock_file(children.state))} | self.settings
         environment = begin(
-            lambda: (
-                clock
-                | _environment(postgres.result(), openbao.result(), twins.result(), prefect.result())
-                | self.settings
-            )
+            lambda: _environment(postgres.result(), openbao.result(), twins.result(), prefect.result()) | more
         )
         worker = begin(lambda: start_worker(children, prefect.result(), environment.result()))
         parts = (openbao, twins, empty, postgres, migrated, prefect, deployed, environment, worker)

@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from uuid import UUID
 
-from keyturn.domain.attempt import Execution
+from keyturn.domain.attempt import AttemptKind, Execution, Terms
 from keyturn.domain.gate import Channel, GateState
 from keyturn.domain.integration import IntegrationKey
 from keyturn.domain.verdict import Verdict
 from keyturn.errors import NotPermittedError, RefusedError, StageFailedError
 from keyturn.ports import Ledger
+from keyturn.services.rotation.asking import applied_manifest
 
 
-def begin(ledger: Ledger, key: str, attempt: str | None, flow_run_id: UUID | None) -> Execution:
+def begin(
+    ledger: Ledger,
+    key: str,
+    attempt: str | None,
+    flow_run_id: UUID | None,
+    kind: AttemptKind = AttemptKind.ONBOARDING,
+) -> Execution:
     """Take the next number of an attempt.
 
     Without an attempt (a run started from Prefect's own pages) the integration's registered manifest is used, and the
@@ -23,13 +30,11 @@ def begin(ledger: Ledger, key: str, attempt: str | None, flow_run_id: UUID | Non
         RefusedError: the integration is not registered, or the attempt has ended.
     """
     if attempt is None:
-        sealed = ledger.registered(IntegrationKey.parse(key))
-        if sealed is None:
-            raise RefusedError(key, "no manifest is registered", "Run `keyturn onboard` with its manifest first.")
+        name = IntegrationKey.parse(key)
         # The run may have begun before and been resumed: it stays with its attempt, and opens none when that has ended.
-        mine = (a.id for a in ledger.attempts(sealed.key) if flow_run_id and a.flow_run_id == flow_run_id)
-        return ledger.begin_execution(next(mine, None) or ledger.open_attempt(sealed, None).attempt.id, flow_run_id)
-    attempt_id = _attempt_of(ledger, key, attempt)
+        mine = (a.id for a in ledger.attempts(name) if flow_run_id and a.flow_run_id == flow_run_id)
+        return ledger.begin_execution(next(mine, None) or _opened(ledger, name, kind), flow_run_id)
+    attempt_id = _attempt_of(ledger, key, attempt, kind)
     return ledger.begin_execution(attempt_id, flow_run_id)
 
 
@@ -68,7 +73,16 @@ def summary(execution: Execution, verdict: Verdict) -> str:
     return line
 
 
-def _attempt_of(ledger: Ledger, key: str, attempt: str) -> UUID:
+def _opened(ledger: Ledger, key: IntegrationKey, kind: AttemptKind) -> UUID:
+    if kind is AttemptKind.ROTATION:
+        return ledger.open_rotation(applied_manifest(ledger, key), None, Terms()).attempt.id
+    sealed = ledger.registered(key)
+    if sealed is None:
+        raise RefusedError(str(key), "no manifest is registered", "Run `keyturn onboard` with its manifest first.")
+    return ledger.open_attempt(sealed, None).attempt.id
+
+
+def _attempt_of(ledger: Ledger, key: str, attempt: str, kind: AttemptKind) -> UUID:
     """Look before a number is taken: with somebody else's number taken, somebody else's run would stop."""
     remedy = "Start the run with `keyturn onboard`."
     try:
@@ -77,4 +91,6 @@ def _attempt_of(ledger: Ledger, key: str, attempt: str) -> UUID:
         raise RefusedError(key, f"{attempt!r} is not the id of an attempt", remedy) from None
     if str(known.key) != key:
         raise RefusedError(key, f"attempt {attempt} is about {known.key}", remedy)
+    if known.kind is not kind:
+        raise RefusedError(key, f"attempt {attempt} is for {known.kind}, not for {kind}", remedy)
     return known.id

@@ -69,7 +69,7 @@ def journey(ledger: Ledger, key: IntegrationKey) -> Journey:
     return Journey(key, attempt, _steps(attempt, receipts, gates), tuple(gates))
 
 
-def waits_for(gate: Gate, key: IntegrationKey) -> str:
+def waits_for(gate: Gate, key: IntegrationKey) -> str:  # noqa: PLR0911  one a kind
     """Who must do what next, with the command for it."""
     who = f"one of {', '.join(gate.groups)}"
     match gate.kind:

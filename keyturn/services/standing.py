@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from keyturn.domain.attempt import Attempt, AttemptKind, AttemptState, Receipt, Stage
@@ -12,6 +12,7 @@ from keyturn.domain.integration import IntegrationKey
 from keyturn.domain.manifest import SealedManifest
 from keyturn.ports import Ledger, SecretStore
 
+_ORDER = tuple(Stage)
 _PROFILE = frozenset({Stage.CREATE_PROFILE, Stage.APPLY, Stage.ROLL_BACK})
 _ACCOUNT = frozenset({Stage.LINK_ACCOUNT})
 _TURN = frozenset({Stage.STORE_SECRET, Stage.PROMOTE})
@@ -41,6 +42,12 @@ class Standing:
 
 def standing(ledger: Ledger, secrets: SecretStore, key: IntegrationKey) -> Standing | None:
     """What stands for an integration; `None` when no onboarding of it was ever completed."""
+    known = standing_in_ledger(ledger, key)
+    return replace(known, pointer=secrets.pointer(key)) if known else None
+
+
+def standing_in_ledger(ledger: Ledger, key: IntegrationKey) -> Standing | None:
+    """The same with an empty pointer, for whoever has something to say even when Vault is away."""
     attempts = ledger.attempts(key)
     applied = next((a for a in attempts if _onboarded(a)), None)
     if applied is None:
@@ -50,7 +57,7 @@ def standing(ledger: Ledger, secrets: SecretStore, key: IntegrationKey) -> Stand
     return Standing(
         key,
         ledger.manifest(applied.digest),
-        secrets.pointer(key),
+        Pointer(),
         profile.body if profile else None,
         str(linked.body["account_id"]) if linked else "",
         turned.at if turned else None,
@@ -67,7 +74,7 @@ def _newest(ledger: Ledger, attempts: Sequence[Attempt]) -> list[Receipt]:
     found: list[Receipt] = []
     for attempt in attempts:
         receipts = [r for r in ledger.receipts(attempt.id) if _counts(attempt, r)]
-        found += sorted(reversed(receipts), key=lambda r: r.at, reverse=True)  # of one moment: the later stage first
+        found += sorted(receipts, key=lambda r: (r.at, _ORDER.index(r.stage)), reverse=True)
         seen = {r.stage for r in found}
         if seen & _PROFILE and seen & _ACCOUNT and seen & _TURN:
             break

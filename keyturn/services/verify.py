@@ -40,6 +40,7 @@ class Examination:
 
         Raises:
             TransientError: a server could not be asked; nothing is said about its layer then.
+            VendorRefusedError: the same, and trying again unchanged will not help.
         """
         by_stage = {r.stage: r.body for r in receipts}
         l0, l1 = self._pair_layers(sealed, receipts)
@@ -182,6 +183,8 @@ class Examination:
         try:
             account = self.hub.account(account_id)
         except VendorRefusedError as error:
+            if not error.gone:
+                raise  # an answer that cannot be read, or a key that may not look, says nothing about the account
             return f"account {account_id} cannot be read: {error.problem}"
         if account.status == "active":
             return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from keyturn.domain.attempt import Attempt
@@ -11,6 +12,7 @@ from keyturn.domain.manifest import CONNECTOR
 from keyturn.errors import KeyturnError
 from keyturn.ports import Clock, ConnectorHub, Ledger, Runs, RunState
 from keyturn.services.link import look
+from keyturn.services.rotation.proof import is_due
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,10 @@ class Watch:
             return True
         if gate.kind is GateKind.CONSENT:
             return look(self.hub, gate).account is not None
+        if gate.kind is GateKind.GRACE:
+            return self.clock.now() >= datetime.fromisoformat(str(gate.question["until"]))
+        if gate.kind is GateKind.PROOF:
+            return is_due(self.hub, gate, self.clock.now())
         return gate.kind is GateKind.STACKONE_FORM and self._profile_changed(gate)
 
     def _profile_changed(self, gate: Gate) -> bool:

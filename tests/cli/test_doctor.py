@@ -11,6 +11,7 @@ CHECKS = [
     "stackone: API key",
     "stackone: profile writer",
     "manifests",
+    "notify: channels",
 ]
 
 

@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import re
-import socket
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
-from starlette.applications import Starlette
 
 from keyturn.domain.credential import Credential
-from keyturn.sandbox.twins.gong.app import GongConfig
-from keyturn.sandbox.twins.gong.app import create_app as gong_app
-from keyturn.sandbox.twins.serving import server
-from keyturn.sandbox.twins.stackone.app import StackOneConfig
-from keyturn.sandbox.twins.stackone.app import create_app as stackone_app
+from tests.twins import API_KEY, Served
 
-API_KEY = "v1.local.contract-key"
 CALLBACK = "https://api.stackone.com/connect/oauth2/gong/callback"
 INTEGRATIONS = "/admin/ecosystem/api/integrations"
 PROFILES = "/dashboard/connector-profiles"
@@ -42,7 +32,6 @@ class Twins:
         for origin, path, person in ((self.gong, "", "tessa"), (self.stackone, "/dashboard", "pia")):
             self.browser.post(f"{origin}/_twin/reset").raise_for_status()
             self.browser.post(f"{origin}{path}/sign-in", data={"person": person}).raise_for_status()
-        self.switch(self.gong, calls_per_second=1000)
 
     def switch(self, origin: str, **options: object) -> None:
         """Turn switches for what is unknown of a vendor."""
@@ -80,35 +69,11 @@ class Twins:
         self.browser.post(f"{self.gong}/oauth2/authorize", data=form)
 
 
-@contextmanager
-def _served(app: Starlette, listener: socket.socket) -> Iterator[None]:
-    running = server(app, 0)
-    thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    while not running.started and thread.is_alive():
-        time.sleep(0.005)
-    try:
-        yield
-    finally:
-        running.should_exit = True
-        thread.join(10)
-        listener.close()
-
-
 @pytest.fixture(scope="session")
-def running_twins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twins]:
-    """Both twins, once for all tests."""
-    folder = tmp_path_factory.mktemp("contract")
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
-    gong, stackone = (f"http://127.0.0.1:{s.getsockname()[1]}" for s in sockets)
-    gong_config = GongConfig(state=folder / "gong.json", deliver={"https://api.stackone.com": stackone})
-    stackone_config = StackOneConfig(state=folder / "stackone.json", api_key=API_KEY, gong=gong)
-    with (
-        _served(gong_app(gong_config), sockets[0]),
-        _served(stackone_app(stackone_config), sockets[1]),
-        httpx.Client(follow_redirects=True) as browser,
-    ):
-        yield Twins(gong, stackone, browser)
+def running_twins(served_twins: Served) -> Iterator[Twins]:
+    """Both twins, and a browser."""
+    with httpx.Client(follow_redirects=True) as browser:
+        yield Twins(served_twins.gong, served_twins.stackone, browser)
 
 
 @pytest.fixture

@@ -195,7 +195,8 @@ def replay(request: pytest.FixtureRequest) -> Iterator[Replay]:
     shutil.copytree(recording.folder / "integrations", folder / "integrations")
     recording.lay_out(folder / "state")
     quiet_http()
-    with Stack(folder / "state", migrate.upgrade, prepare=recording.load).up() as running:
+    soon = {"KEYTURN_WAITING__LONGEST_INTERVAL_S": "1"}
+    with Stack(folder / "state", migrate.upgrade, settings=soon, prepare=recording.load).up() as running:
         made = Replay(_world(running, folder / "integrations"), recording)
         made.remember()
         yield made
@@ -233,5 +234,6 @@ def test_every_suspended_attempt_goes_on_to_its_end(replay: Replay) -> None:
         assert (after.id, after.state, after.flow_run_id) == (before.id, "completed", before.flow_run_id)
         assert after.fence > before.fence
         assert list(world.ports.ledger.receipts(after.id))[: len(receipts)] == receipts
-        world.until(lambda run=after.flow_run_id: world.run(run)["state_type"] == "COMPLETED", f"the run of {key} ends")
+        run = world.run_of(key)
+        world.until(lambda run=run: world.run(run)["state_type"] == "COMPLETED", f"the run of {key} ends")  # type: ignore[misc]
     assert world.effects("stackone")["profiles_created"] == len(replay.began)

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import itertools
 import logging
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
 import httpx
 import pytest
 from limits import RateLimitItemPerSecond
 from sqlalchemy import Engine
-from starlette.applications import Starlette
 
 from keyturn import settings
 from keyturn.clients.budget import Budget
@@ -28,60 +24,26 @@ from keyturn.ledger.repository import PostgresLedger
 from keyturn.sandbox.openbao import OpenBao, start_openbao
 from keyturn.sandbox.people import GongAdmin, StackOneAdmin
 from keyturn.sandbox.processes import Children
-from keyturn.sandbox.twins.gong.app import GongConfig
-from keyturn.sandbox.twins.gong.app import create_app as gong_app
-from keyturn.sandbox.twins.serving import server
-from keyturn.sandbox.twins.stackone.app import StackOneConfig
-from keyturn.sandbox.twins.stackone.app import create_app as stackone_app
 from keyturn.sandbox.vault_setup import PEOPLE
 from keyturn.wiring import Ports, quiet_http
 from tests.fakes.clock import FakeClock
 from tests.fakes.runs import FakeRuns
 from tests.services.search import CANARY, found, kept
-from tests.services.twins import API_KEY, Twins
+from tests.services.twins import Twins
 from tests.services.world import World
+from tests.twins import API_KEY, Served
 
 _numbers = itertools.count(1)
 
 
-@contextmanager
-def _served(app: Starlette, listener: socket.socket) -> Iterator[None]:
-    # Without it every answer waits 40 ms for an acknowledgement.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    running = server(app, 0)
-    thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    while not running.started and thread.is_alive():
-        time.sleep(0.005)
-    try:
-        yield
-    finally:
-        running.should_exit = True
-        thread.join(10)
-        listener.close()
-
-
 @pytest.fixture(scope="session")
-def running_twins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twins]:
-    """Both twins, once for all tests; Gong's limit per second is out of the way."""
-    folder = tmp_path_factory.mktemp("twins")
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
-    gong, stackone = (f"http://127.0.0.1:{s.getsockname()[1]}" for s in sockets)
-    gong_config = GongConfig(
-        state=folder / "gong.json",
-        deliver={"https://api.stackone.com": stackone},
-        options={"calls_per_second": 1000},
-        client_secret=CANARY,
-    )
-    stackone_config = StackOneConfig(state=folder / "stackone.json", api_key=API_KEY, gong=gong)
-    with ExitStack() as stack:
-        stack.enter_context(_served(gong_app(gong_config), sockets[0]))
-        stack.enter_context(_served(stackone_app(stackone_config), sockets[1]))
-        control = stack.enter_context(httpx.Client())
-        twins = Twins(gong, stackone, control, GongAdmin(gong), StackOneAdmin(stackone))
-        for browser in (twins.gong_admin._browser, twins.stackone_admin._browser):
-            stack.callback(browser.close)
-        yield twins
+def running_twins(served_twins: Served) -> Iterator[Twins]:
+    """Both twins, and people with a browser open there."""
+    with httpx.Client() as control:
+        gong_admin, stackone_admin = GongAdmin(served_twins.gong), StackOneAdmin(served_twins.stackone)
+        yield Twins(served_twins.gong, served_twins.stackone, control, gong_admin, stackone_admin)
+        gong_admin.close()
+        stackone_admin.close()
 
 
 @pytest.fixture

@@ -10,9 +10,7 @@ from typing import Any
 import httpx
 
 from keyturn.sandbox.people import GongAdmin, Pair, StackOneAdmin
-
-API_KEY = "v1.local.key-of-the-project"
-
+from tests.twins import API_KEY
 
 @dataclass
 class Twins:

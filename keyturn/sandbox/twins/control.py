@@ -75,7 +75,7 @@ class Control(Generic[StateT]):
         """Show the switches; POST turns some of them."""
         if request.method == "POST":
             try:
-                changed = self._store.state.options.merged(await _json_object(request))
+                changed = self._store.state.options.merged(await json_object(request))
             except ValidationError as error:
                 return refusal(error)
             with self._store.change() as state:
@@ -86,7 +86,7 @@ class Control(Generic[StateT]):
         """Show the faults to come; POST adds one, DELETE forgets all."""
         if request.method == "POST":
             try:
-                fault = Fault.model_validate(await _json_object(request))
+                fault = Fault.model_validate(await json_object(request))
             except ValidationError as error:
                 return refusal(error)
             with self._store.change() as state:
@@ -100,7 +100,7 @@ class Control(Generic[StateT]):
         """Show the twin's time; POST moves it."""
         if request.method == "POST":
             try:
-                change = ClockChange.model_validate(await _json_object(request))
+                change = ClockChange.model_validate(await json_object(request))
             except ValidationError as error:
                 return refusal(error)
             with self._store.change() as state:
@@ -121,7 +121,8 @@ def refusal(error: ValidationError) -> JSONResponse:
     return JSONResponse({"errors": faults}, 422)
 
 
-async def _json_object(request: Request) -> dict[str, Any]:
+async def json_object(request: Request) -> dict[str, Any]:
+    """The body; something that every model here refuses if it is no JSON object."""
     try:
         body = json.loads(await request.body() or b"{}")
     except ValueError:

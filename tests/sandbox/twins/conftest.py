@@ -1,47 +1,20 @@
 """Both twins as real servers in threads, and a person who clicks through their pages."""
 
 import re
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from starlette.applications import Starlette
 
-from keyturn.sandbox.twins.gong.app import GongConfig
-from keyturn.sandbox.twins.gong.app import create_app as gong_app
-from keyturn.sandbox.twins.serving import server
-from keyturn.sandbox.twins.stackone.app import StackOneConfig
-from keyturn.sandbox.twins.stackone.app import create_app as stackone_app
+from tests.twins import API_KEY, Served, served
 
-API_KEY = "v1.local.test-key"
 CALLBACK = "https://api.stackone.com/connect/oauth2/gong/callback"
 INTEGRATIONS = "/admin/ecosystem/api/integrations"
 PROFILES = "/dashboard/connector-profiles"
-
-
-@contextmanager
-def serve_in_thread(app: Starlette, listener: socket.socket) -> Iterator[None]:
-    """Serve an application until the block ends."""
-    # asyncio does this for sockets it opens itself; without it every answer waits 40 ms for an acknowledgement.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    running = server(app, 0)
-    thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    while not running.started and thread.is_alive():
-        time.sleep(0.005)
-    try:
-        yield
-    finally:
-        running.should_exit = True
-        thread.join(10)
-        listener.close()
 
 
 @dataclass
@@ -204,27 +177,12 @@ Start = Callable[..., AbstractContextManager[World]]
 
 
 @contextmanager
-def twins(
-    folder: Path, gong: dict[str, Any] | None = None, stackone: dict[str, Any] | None = None, **settings: Any
-) -> Iterator[World]:
-    """Both twins on the state files of a folder, with these options."""
-    gong_socket, stackone_socket = (socket.create_server(("127.0.0.1", 0)) for _ in range(2))
-    gong_url, stackone_url = (f"http://127.0.0.1:{s.getsockname()[1]}" for s in (gong_socket, stackone_socket))
-    gong_config = GongConfig(
-        state=folder / "gong.json",
-        deliver={"https://api.stackone.com": stackone_url},
-        options=gong or {},
-        client_secret=settings.pop("client_secret", None),
-    )
-    stackone_config = StackOneConfig(
-        state=folder / "stackone.json", api_key=API_KEY, gong=gong_url, options=stackone or {}, **settings
-    )
-    with ExitStack() as stack:
-        stack.enter_context(serve_in_thread(gong_app(gong_config), gong_socket))
-        stack.enter_context(serve_in_thread(stackone_app(stackone_config), stackone_socket))
-        world = World(gong_url, stackone_url)
-        stack.callback(world.close)
+def twins(folder: Path, **settings: Any) -> Iterator[World]:
+    """Both twins on the state files of a folder, started as `served` is told."""
+    with served(folder, **settings) as running:
+        world = World(running.gong, running.stackone)
         yield world
+        world.close()
 
 
 @pytest.fixture
@@ -234,16 +192,16 @@ def start(tmp_path: Path) -> Start:
 
 
 @pytest.fixture(scope="session")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """Both twins, once for all tests; Gong's limit per second is out of the way."""
-    with twins(tmp_path_factory.mktemp("twins"), gong={"calls_per_second": 1000}) as world:
-        yield world
+def running(served_twins: Served) -> Iterator[World]:
+    """Both twins, once for all tests."""
+    world = World(served_twins.gong, served_twins.stackone)
+    yield world
+    world.close()
 
 
 @pytest.fixture
-def world(running: World) -> World:
+def world(running: World, served_twins: Served) -> World:
     """Both twins, fresh."""
-    for client in (running.gong, running.api):
-        client.post("/_twin/reset").raise_for_status()
+    served_twins.reset()
     running.browser.cookies.clear()
     return running

@@ -34,7 +34,7 @@ def downgrade() -> None:
     op.drop_index("ix_attempts_active", "attempts")
     for check in _CHECKS:
         op.drop_constraint(check, "attempts")
-    for column in ("terms", "wish", "halt"):
+    for column in ("begun_at", "restarted_at", "restarts", "terms", "wish", "halt"):
         op.drop_column("attempts", column)
 
 
@@ -43,6 +43,9 @@ def _attempts() -> None:
     op.add_column("attempts", sa.Column("wish", sa.Text, nullable=False, server_default=_NOTHING))
     terms = sa.Column("terms", postgresql.JSONB, nullable=False, server_default=sa.text("'{}'"))
     op.add_column("attempts", terms)
+    op.add_column("attempts", sa.Column("restarts", sa.Integer, nullable=False, server_default=sa.text("0")))
+    op.add_column("attempts", sa.Column("restarted_at", _MOMENT, nullable=True))
+    op.add_column("attempts", sa.Column("begun_at", _MOMENT, nullable=True))
     for name, condition in _CHECKS.items():
         op.create_check_constraint(name, "attempts", condition)
     op.create_index("ix_attempts_active", "attempts", ["seq"], postgresql_where=sa.text("state = 'active'"))

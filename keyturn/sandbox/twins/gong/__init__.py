@@ -26,8 +26,8 @@ The fields of an integration: `name`, `description`, `short_description`, `scope
 
 Pages show values as `<code data-field="client-id" data-integration="{id}">` and `<code data-field="client-secret">`.
 Machines use POST /oauth2/generate-customer-token, GET /customers/us-49467/v2/users and …/v2/workspaces.
-The control surface is described in `control.py`; this twin adds POST /_twin/revoke: all tokens die, as if the customer
-had withdrawn consent. Switches are described in `gong/options.py`.
+The control surface is described in `control.py`; this twin adds POST /_twin/revoke: all tokens die, or those of one
+client (`{"client_id": "…"}`), as if the customer had withdrawn consent. Switches are described in `gong/options.py`.
 
 Assumed, for want of facts: name, one scope and one redirect URI are mandatory; only the length of the grace is limited.
 """

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -12,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from keyturn.sandbox.twins.access import AccessMiddleware
-from keyturn.sandbox.twins.control import Control
+from keyturn.sandbox.twins.control import Control, json_object, refusal
 from keyturn.sandbox.twins.faults import FaultMiddleware
 from keyturn.sandbox.twins.gong import people
 from keyturn.sandbox.twins.gong.admin import AdminCenter
@@ -86,12 +87,26 @@ async def index(_request: Request) -> Response:
     return page("index.html", vendor="Gong", links=links, control=control)
 
 
-def revoker(store: Store[GongState]) -> people.Page:
-    """POST /_twin/revoke: the customer withdraws consent, and every token dies."""
+class Revocation(BaseModel):
+    """Body of POST /_twin/revoke: whose consent is withdrawn; everybody's without a client."""
 
-    async def revoke(_request: Request) -> Response:
+    model_config = ConfigDict(extra="forbid")
+
+    client_id: str | None = None
+
+
+def revoker(store: Store[GongState]) -> people.Page:
+    """POST /_twin/revoke: the customer withdraws consent, and every token dies, or those of one client."""
+
+    async def revoke(request: Request) -> Response:
+        try:
+            client_id = Revocation.model_validate(await json_object(request)).client_id
+        except ValidationError as error:
+            return refusal(error)
+        if client_id is not None and store.state.client(client_id) is None:
+            return JSONResponse({"errors": ["client_id: no integration has it"]}, 422)
         with store.change() as state:
-            state.revoke()
+            state.revoke(client_id)
         return JSONResponse({})
 
     return revoke

@@ -145,7 +145,7 @@ class ProfileWrites:
         return JSONResponse(_dump(profile), 201)
 
     async def update(self, request: Request) -> Response:
-        """PATCH: only what is given changes, and `updated_at`."""
+        """PATCH: only what is given changes, and `updated_at` as the options say."""
         self._check_offered(request, request.url.path.rpartition("/")[0])
         profile = self._store.state.profile(request.path_params["profile_id"])
         if profile is None:

@@ -114,9 +114,11 @@ class StackOneState(TwinState):
         return self.profiles[-1]
 
     def change_profile(self, profile: StoredProfile, fields: ProfileFields) -> None:
-        """Edit a profile; its `updated_at` moves, even if nothing else does."""
-        self._set(profile, fields)
-        self.touch(profile)
+        """Edit a profile, by hand or by API, with the effect that the options give it."""
+        asked = fields.model_dump(exclude_none=True)
+        if self.options.updated_at == "always" or any(_value(profile, name) != asked[name] for name in asked):
+            self.touch(profile)
+        self._set(profile, fields.model_copy(update=self._instead(fields)))
         self.count("profiles_updated")
 
     def touch(self, profile: StoredProfile) -> None:
@@ -156,11 +158,25 @@ class StackOneState(TwinState):
             if now >= session.ends_at and (latest is None or latest.status == "pending"):
                 self.settle(session, status="expired")
 
+    def _instead(self, fields: ProfileFields) -> dict[str, str | None]:
+        """What is kept instead of a new client secret."""
+        if fields.client_secret is None or self.options.write_effect == "kept":
+            return {}
+        return {"client_secret": None if self.options.write_effect == "ignored" else f"garbled-{token_hex(12)}"}
+
     @staticmethod
     def _set(profile: StoredProfile, fields: ProfileFields) -> None:
         for name, value in fields.model_dump(exclude_none=True).items():
-            owner = profile.public if name in ("name", "active", "environment") else profile
-            setattr(owner, name, value)
+            setattr(_owner(profile, name), name, value)
+
+
+def _owner(profile: StoredProfile, name: str) -> BaseModel:
+    """Where a profile keeps a field."""
+    return profile.public if name in ("name", "active", "environment") else profile
+
+
+def _value(profile: StoredProfile, name: str) -> object:
+    return getattr(_owner(profile, name), name)
 
 
 def new_id() -> str:

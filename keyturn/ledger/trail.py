@@ -1,0 +1,85 @@
+"""The audit trail in PostgreSQL: added to by one writer at a time, read row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, Text, cast, func, insert, select
+
+from keyturn.domain.integration import IntegrationKey
+from keyturn.domain.trail import GENESIS, AuditEntry, Chained, Head, Inspection, chain, follow, text_of
+from keyturn.ledger.faults import translated
+from keyturn.ledger.tables import audit
+from keyturn.ports import Trail
+
+_LOCK = 0x6B747472  # any number, the same for every keyturn
+_STANDSTILL_MS = 15_000
+_BATCH = 1000
+_SAID = ("key", "actor", "signed_in", "event", "digest")
+_HEAD = select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)
+# Everything as text, spelled by PostgreSQL: what somebody put there by force may be no moment and no number of Python's.
+_ROWS = select(
+    audit.c.seq,
+    audit.c.prev,
+    audit.c.hash,
+    func.to_char(func.timezone("UTC", audit.c.at), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"').label("at"),
+    cast(audit.c.attempt_id, Text).label("attempt_id"),
+    *(audit.c[name] for name in _SAID),
+    cast(audit.c.detail, Text).label("detail"),
+).order_by(audit.c.seq)
+
+
+def append(connection: Connection, entries: Sequence[AuditEntry]) -> None:
+    """Add to the trail; to be the last thing before the commit, for all other writers wait until then.
+
+    For the same reason PostgreSQL is told to end this transaction soon if its process freezes from here on.
+    """
+    patience = func.set_config("idle_in_transaction_session_timeout", str(_STANDSTILL_MS), True)
+    connection.execute(select(patience, func.pg_advisory_xact_lock(_LOCK)))
+    head = _head(connection)  # a statement of its own: only then it sees what the writer before has committed
+    pairs = zip(entries, chain(head, entries), strict=True)
+    connection.execute(insert(audit), [_columns(entry, row) for entry, row in pairs])
+
+
+class PostgresTrail(Trail):
+    """Implements `keyturn.ports.Trail`. Reads a thousand rows at a time, all from one moment."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def entries(self, key: IntegrationKey | None = None) -> Iterator[Chained]:
+        """All rows, or those about one integration, oldest first."""
+        yield from self._rows(_ROWS if key is None else _ROWS.where(audit.c.key == str(key)))
+
+    def head(self) -> Head:
+        """The last row."""
+        with translated(self._engine.url, "audit trail"), self._engine.connect() as connection:
+            return _head(connection)
+
+    def verify(self, known: Head, *, whole: bool = True) -> Inspection:
+        """Follow the chain, from the first row or from the known head on."""
+        if whole or known == GENESIS:
+            return follow(self._rows(_ROWS), known=known)
+        return follow(self._rows(_ROWS.where(audit.c.seq >= known.seq)), Head(known.seq - 1, ""), known)
+
+    def _rows(self, asked: Any) -> Iterator[Chained]:  # noqa: ANN401  a select of the columns of _ROWS
+        with translated(self._engine.url, "audit trail"), self._engine.connect() as connection:
+            for row in connection.execution_options(yield_per=_BATCH).execute(asked):
+                yield _chained(row)
+
+
+def _head(connection: Connection) -> Head:
+    row = connection.execute(_HEAD).one_or_none()
+    return Head(row.seq, row.hash) if row else GENESIS
+
+
+def _columns(entry: AuditEntry, row: Chained) -> dict[str, object]:
+    said = {name: getattr(entry, name) for name in _SAID}
+    written = {"at": entry.at, "attempt_id": entry.attempt_id, "detail": dict(entry.detail)}
+    return {"seq": row.seq, "prev": row.prev, "hash": row.hash, **said, **written}
+
+
+def _chained(row: Row[Any]) -> Chained:
+    said = {name: getattr(row, name) for name in ("attempt_id", *_SAID)}
+    return Chained(row.seq, row.prev, row.hash, text_of(row.at, said, row.detail))

@@ -1,0 +1,59 @@
+"""The audit trail as a chain, and where its head is kept outside of the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from keyturn.domain.integration import IntegrationKey
+from keyturn.domain.trail import Chained, Head, Inspection
+
+
+class Trail(Protocol):
+    """The ledger's audit trail, read row by row however long it is."""
+
+    def entries(self, key: IntegrationKey | None = None) -> Iterator[Chained]:
+        """All rows, or those about one integration, oldest first."""
+
+    def head(self) -> Head:
+        """The last row; `GENESIS` when there is none."""
+
+    def verify(self, known: Head, *, whole: bool = True) -> Inspection:
+        """Follow the chain, and look for a head that was kept elsewhere (`GENESIS`: none was).
+
+        Args:
+            known: must be one of the rows.
+            whole: from the first row on; otherwise from `known` on.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Anchored:
+    """The head that was kept last.
+
+    Attributes:
+        head: `GENESIS` when none was kept yet.
+        revision: the version that holds it; 0 when none does.
+    """
+
+    head: Head
+    revision: int
+
+
+class Anchor(Protocol):
+    """Where the trail's head is kept, out of reach of whoever can write to the ledger's database."""
+
+    def read(self) -> Anchored:
+        """The head that was kept last.
+
+        Raises:
+            VendorRefusedError: it was deleted by hand, or is none; or this sign-in may not read it.
+        """
+
+    def move(self, head: Head, revision: int) -> bool:
+        """Keep another head, if `revision` is still the newest.
+
+        Returns:
+            Whether it is kept; `False` when somebody else has moved it since it was read.
+        """

@@ -1,0 +1,104 @@
+"""Attempts whose Prefect run is gone, crashed, or says that it is running while its process is dead.
+
+Prefect resumes nothing by itself, and a run that was killed together with its worker says Running for ever. So what
+counts is the ledger: an attempt that should move, and nobody alive who moves it. It is started again from its
+receipts, a few times with growing pauses; then a person is told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from keyturn.domain.attempt import Attempt, AttemptKind, Execution, Halt, Stage, Wish
+from keyturn.domain.notice import Event, Notice, Severity
+from keyturn.errors import KeyturnError
+from keyturn.ports import Clock, Ledger, Outbox, Runs, RunState
+
+MOST_RESTARTS = 6
+_FIRST_PAUSE = timedelta(minutes=1)
+_PENDING_FOR = timedelta(minutes=15)
+"""A run that no worker has taken up for so long may have been taken by one that died. A late one does no harm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one round did: attempts started again, woken for a wish, given up, and what could not be looked at."""
+
+    restarted: tuple[UUID, ...]
+    stuck: tuple[UUID, ...]
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LostRuns:
+    """Looks for them."""
+
+    ledger: Ledger
+    runs: Runs
+    outbox: Outbox
+    clock: Clock
+
+    def find(self) -> Found:
+        """One round over all attempts that should move."""
+        restarted: list[UUID] = []
+        stuck: list[UUID] = []
+        problems: list[str] = []
+        for attempt in self.ledger.active():
+            try:
+                if attempt.moves and self._is_lost(attempt):
+                    (restarted if self._restarted(attempt) else stuck).append(attempt.id)
+            except KeyturnError as error:
+                problems.append(str(error))
+        return Found(tuple(restarted), tuple(stuck), tuple(problems))
+
+    def _is_lost(self, attempt: Attempt) -> bool:
+        """Whether nobody carries it. A suspended run that a person wants something of is woken instead."""
+        if attempt.flow_run_id is None:
+            return self._waited(attempt, _FIRST_PAUSE)
+        match self.runs.state(attempt.flow_run_id):
+            case RunState.SUSPENDED:
+                if attempt.wish is not Wish.NONE:
+                    self.runs.resume(attempt.flow_run_id)
+                return False
+            case RunState.RUNNING:
+                return self._waited(attempt, _FIRST_PAUSE) and not self.ledger.is_held(attempt.id, attempt.fence)
+            case RunState.MOVING:
+                return self._waited(attempt, _PENDING_FOR)
+            case _:
+                return self._waited(attempt, timedelta(0))
+
+    def _waited(self, attempt: Attempt, at_least: timedelta) -> bool:
+        """Whether it is long enough ago that somebody began to carry it: a process needs a moment to show itself."""
+        last = max(
+            attempt.started_at, attempt.restarted_at or attempt.started_at, attempt.begun_at or attempt.started_at
+        )
+        return self.clock.now() >= last + at_least
+
+    def _restarted(self, attempt: Attempt) -> bool:
+        """Start another run, if it is time for that; says `False` when that has been done often enough."""
+        if attempt.restarts >= MOST_RESTARTS:
+            self._give_up(attempt)
+            return False
+        if attempt.restarted_at is None or self.clock.now() >= attempt.restarted_at + _pause(attempt.restarts):
+            self.ledger.restarted(attempt.id, self.runs.start(attempt))
+        return True
+
+    def _give_up(self, attempt: Attempt) -> None:
+        about = f"attempt/{attempt.id}/stuck/{_day(self.clock.now())}"
+        facts = {"kind": attempt.kind.value, "restarts": str(attempt.restarts)}
+        self.outbox.tell(Notice(Event.ATTEMPT_STUCK, Severity.ERROR, str(attempt.key), about, facts))
+        clicked = any(r.stage is Stage.GONG_ROTATION for r in self.ledger.receipts(attempt.id))
+        if attempt.kind is AttemptKind.ROTATION and clicked:
+            execution = Execution(attempt.id, attempt.key, attempt.digest, attempt.fence)
+            self.ledger.halt(execution, Halt.ORPHANED, f"started {attempt.restarts} times in vain")
+
+
+def _pause(restarts: int) -> timedelta:
+    """1, 2, 4, 8, 16, 32 minutes; none before the first."""
+    return _FIRST_PAUSE * 2 ** (restarts - 1) if restarts else timedelta(0)
+
+
+def _day(now: datetime) -> str:
+    return now.date().isoformat()

@@ -1,0 +1,43 @@
+"""What becomes of a rotation whose run cannot go on: halted, listed, and somebody is paged."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from keyturn.domain.attempt import Execution, Halt, Stage, Wish
+from keyturn.errors import KeyturnError, RollBackWantedError, StageFailedError
+from keyturn.ports import Ledger
+
+
+def heed(ledger: Ledger, execution: Execution) -> None:
+    """Look whether the older secret is to be put back.
+
+    Raises:
+        RollBackWantedError: it is.
+    """
+    if ledger.attempt(execution.attempt_id).wish is Wish.ROLL_BACK:
+        raise RollBackWantedError(str(execution.key), "the older secret is to be put back", "Wait for that.")
+
+
+def orphan(ledger: Ledger, execution: Execution, problem: str) -> None:
+    """Halt it as ORPHANED, if the click has happened: before it, nothing is at stake and the watch tries again.
+
+    Nothing is raised: whatever stopped the run is what has to be seen. If the ledger is away, the watch comes back.
+    """
+    with suppress(KeyturnError):
+        if any(r.stage is Stage.GONG_ROTATION for r in ledger.receipts(execution.attempt_id)):
+            ledger.halt(execution, Halt.ORPHANED, problem)
+
+
+def rolled_back(ledger: Ledger, execution: Execution) -> None:
+    """Halt it as ROLLED_BACK.
+
+    Raises:
+        StageFailedError: always: a rotation that was rolled back has not done what it was for.
+    """
+    ledger.halt(execution, Halt.ROLLED_BACK, "the older secret was put back into the profile")
+    raise StageFailedError(
+        str(execution.key),
+        "rolled back: the older secret is in the profile again, and the new one is kept as PENDING",
+        "Find out why it did not work, then `keyturn rotate resume`, before the older secret's grace ends.",
+    )
