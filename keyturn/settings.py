@@ -177,6 +177,15 @@ class RotationSettings(_Branch):
     at_once: int = Field(default=5, ge=1, description="Rotations that may be under way and not verified at once.")
 
 
+class WatchSettings(_Branch):
+    """How integrations are looked at."""
+
+    check_every_s: float = Field(default=900.0, gt=0, description="Seconds after which integrations are checked again.")
+    keep_days: int = Field(default=90, ge=1, description="Days that observations are kept.")
+    threads: int = Field(default=8, ge=1, le=64, description="How many integrations one worker checks at once.")
+    claim: int = Field(default=200, ge=1, description="How many integrations one round takes on at most.")
+
+
 class Settings(_Branch):
     """Everything keyturn is told from outside. Made by `load`; constructed directly it reads nothing."""
 
@@ -191,6 +200,7 @@ class Settings(_Branch):
     stackone: StackOneSettings = StackOneSettings()
     gong: GongSettings = GongSettings()
     waiting: WaitingSettings = WaitingSettings()
+    watch: WatchSettings = WatchSettings()
     rotation: RotationSettings = RotationSettings()
 
     def require_ledger_url(self) -> str:

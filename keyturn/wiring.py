@@ -19,6 +19,7 @@ from keyturn.ports import (
     ConnectorHub,
     Ledger,
     Notifier,
+    Observatory,
     Outbox,
     PersonalVault,
     ProfileWriters,
@@ -62,6 +63,13 @@ class Ports:
         from keyturn.ledger.outbox import PostgresOutbox
 
         return PostgresOutbox(self._engine, self.clock, self.settings.ledger.lock_timeout_s)
+
+    @cached_property
+    def observatory(self) -> Observatory:
+        """What the watch saw, in the ledger."""
+        from keyturn.ledger.observatory import PostgresObservatory
+
+        return PostgresObservatory(self._engine, self.clock, self.settings.ledger.lock_timeout_s)
 
     @cached_property
     def secrets(self) -> SecretStore:

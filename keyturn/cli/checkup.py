@@ -91,7 +91,8 @@ def _prefect() -> tuple[bool | None, str, str]:
 
     server, deployed = examine_server()
     if not deployed:
-        return False, f"server {server}, not all of keyturn's deployments", "Run `prefect deploy --all` in keyturn's folder."
+        lacking = f"server {server}, not all of keyturn's deployments"
+        return False, lacking, "Run `prefect deploy --all` in keyturn's folder."
     return True, f"server {server}, client {version('prefect')}, keyturn's deployments", ""
 
 

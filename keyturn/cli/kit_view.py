@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from keyturn.domain.gate import Gate
     from keyturn.domain.kit import KitStep
     from keyturn.domain.manifest import SealedManifest
 
@@ -25,6 +28,33 @@ def show_kit(sealed: SealedManifest, admin_url: str) -> None:
     for warning in made.warnings:
         screen.print(f"[yellow]mind:[/] {showing.plain(warning)}")
     show_steps(made.steps)
+
+
+def show_turn(sealed: SealedManifest, gate: Gate, admin_url: str) -> None:
+    """Print what to click for a rotation, on standard error: the answer is typed below it."""
+    from keyturn.cli import showing
+    from keyturn.domain.turn_kit import turn_kit
+
+    made = turn_kit(sealed, gate.question, admin_url)
+    for warning in made.warnings:
+        showing.console(stderr=True).print(f"[yellow]mind:[/] {showing.plain(warning)}")
+    if because := gate.question.get("refused_because"):
+        showing.console(stderr=True).print(f"[red]the last one was refused:[/] {showing.plain(because)}")
+    show_steps(made.steps, stderr=True)
+
+
+def show_rotation(sealed: SealedManifest, gate: Gate, now: datetime) -> None:
+    """Print what an approver of a rotation says yes to."""
+    from keyturn.cli import showing
+    from keyturn.domain.attempt import Terms
+    from keyturn.services.rotation.asking import what_would_happen
+
+    screen = showing.console()
+    screen.print(f"[bold]Rotation of {showing.plain(gate.key)}[/]  digest {gate.digest[:12]}")
+    if warning := gate.question.get("warning"):
+        screen.print(f"[red]{showing.plain(warning)}[/]")
+    for number, step in enumerate(what_would_happen(sealed, Terms(second=bool(warning)), now), 1):
+        screen.print(f"{number}. {showing.plain(step)}")
 
 
 def show_stackone_form(sealed: SealedManifest, dashboard_url: str) -> None:

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 Key = Annotated[str, typer.Argument(metavar="KEY", help="tenant/environment, or the path of a manifest.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Note = Annotated[str, typer.Option("--note", help="A note for the audit trail.")]
+
+
+class KeyOrCommand(TyperGroup):
+    """A group whose first command may be left out: `keyturn rotate KEY` beside `keyturn rotate rollback KEY`.
+
+    A key has a slash in it and a manifest a suffix, so neither is ever the name of a command.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  typer keeps its context class private
+        """Put the first command's name in front of what is not a command itself."""
+        if args and args[0] not in (*self.commands, *ctx.help_option_names):
+            args = [next(iter(self.commands)), *args]
+        return super().parse_args(ctx, args)

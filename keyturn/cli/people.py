@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,19 +69,29 @@ def submit(
     wrapped: Annotated[
         bool, typer.Option("--wrapped", help="Hand in Vault's wrapping token instead (with --stdin: one line).")
     ] = False,
+    clicked_at: Annotated[
+        datetime | None,
+        typer.Option("--clicked-at", help="Of a rotation: when Rotate was pressed in Gong, local time. Default: now."),
+    ] = None,
+    grace_hours: Annotated[
+        int | None, typer.Option("--grace-hours", help="Of a rotation: the grace chosen in Gong. Default: as asked.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Hand in the Client ID and Client Secret from Gong. The secret is never an argument and never shown."""
-    from keyturn.services.intake import Intake
+    from keyturn.services.intake import Intake, Told
 
     ports, name = _ports(), _key(key)
     vault = _vault(ports)
     intake = Intake(ports.ledger, vault, ports.gong, ports.runs)
     intake.check_asked(name, vault.whoami())
+    told = Told(clicked_at.astimezone() if clicked_at else None, grace_hours)
+    if not stdin:
+        _show_what_to_click(ports, name)
     submitted = (
-        intake.submit_wrapped(name, _wrapping_token(stdin=stdin))
+        intake.submit_wrapped(name, _wrapping_token(stdin=stdin), told)
         if wrapped
-        else intake.submit(name, _credential(stdin=stdin))
+        else intake.submit(name, _credential(stdin=stdin), told)
     )
     _tell_submitted(submitted, as_json=as_json)
 
@@ -173,13 +184,27 @@ def _matching(gate: Gate, given: str) -> str:
 
 
 def _shown_and_confirmed(ports: Ports, gate: Gate, *, as_json: bool) -> str:
-    from keyturn.cli.kit_view import show_kit
+    from keyturn.cli import kit_view
 
     if as_json or not sys.stdin.isatty():
         raise ConfigurationError("approve", "nobody is there to ask", "Give --digest with the digest you have seen.")
-    show_kit(ports.ledger.manifest(gate.digest), str(ports.settings.gong.admin_url))
+    sealed = ports.ledger.manifest(gate.digest)
+    if gate.question.get("second") or gate.question.get("rotation"):
+        kit_view.show_rotation(sealed, gate, ports.clock.now())
+    else:
+        kit_view.show_kit(sealed, str(ports.settings.gong.admin_url))
     typer.confirm(f"Approve digest {gate.digest[:12]}?", abort=True, err=True)
     return gate.digest
+
+
+def _show_what_to_click(ports: Ports, key: IntegrationKey) -> None:
+    """The kit of a rotation, for whoever is about to hand the new secret in."""
+    from keyturn.cli import kit_view
+    from keyturn.domain.gate import GateKind
+
+    for gate in ports.ledger.gates(key=key):
+        if gate.kind is GateKind.GONG_ROTATION:
+            kit_view.show_turn(ports.ledger.manifest(gate.digest), gate, str(ports.settings.gong.admin_url))
 
 
 def _credential(*, stdin: bool) -> Credential:

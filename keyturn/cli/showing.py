@@ -82,7 +82,8 @@ def journey_tree(journey: Journey) -> Tree:
     if attempt is None:
         return Tree(f"{head}  never onboarded")
     reason = f"  {plain(attempt.reason)}" if attempt.reason else ""
-    tree = Tree(f"{head}  attempt {attempt.id}  [bold]{attempt.state}[/]  digest {attempt.digest[:12]}{reason}")
+    state = f"[bold]{journey.rotation or attempt.state}[/]"
+    tree = Tree(f"{head}  {attempt.kind} {attempt.id}  {state}  digest {attempt.digest[:12]}{reason}")
     for step in journey.steps:
         says = f"  [dim]{when(step.at)}[/]  {plain(step.says)}" if step.at or step.says else ""
         tree.add(f"{mark(step.state)} {step.stage}{says}")
@@ -95,7 +96,10 @@ def journey_json(journey: Journey) -> dict[str, object]:
     return {
         "key": str(journey.key),
         "attempt": str(attempt.id) if attempt else None,
+        "kind": attempt.kind.value if attempt else None,
         "state": attempt.state.value if attempt else None,
+        "rotation": journey.rotation.value if journey.rotation else None,
+        "halt": attempt.halt.value if attempt else "",
         "digest": attempt.digest if attempt else None,
         "flow_run": str(attempt.flow_run_id) if attempt and attempt.flow_run_id else None,
         "reason": attempt.reason if attempt else "",

@@ -141,7 +141,7 @@ _REMEDIES: Mapping[Cause, str] = {
         "Have Gong's admin look whether the integration is still there. Then turn the secret with "
         "`keyturn rotate {key}`; if accounts still fail, reconnect with `keyturn onboard {key}`."
     ),
-    Cause.ACCOUNTS_FAILING: "Look closer: `keyturn verify {key}`. If L1 passes, reconnect with `keyturn onboard {key}`.",
+    Cause.ACCOUNTS_FAILING: "Look closer: `keyturn verify {key}`; if L1 passes, reconnect by `keyturn onboard {key}`.",
     Cause.PROFILE_GONE: "Run `keyturn onboard {key}`, which makes the profile anew; accounts have to be linked again.",
     Cause.PROFILE_RENAMED: "Give it its name back in StackOne, for it is found by that; then `keyturn check {key}`.",
     Cause.PROFILE_DISABLED: "Find out who disabled it and why; enable it in StackOne, then `keyturn check {key}`.",

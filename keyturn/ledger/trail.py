@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, Text, cast, func, insert, select
@@ -18,7 +19,7 @@ _STANDSTILL_MS = 15_000
 _BATCH = 1000
 _SAID = ("key", "actor", "signed_in", "event", "digest")
 _HEAD = select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)
-# Everything as text, spelled by PostgreSQL: what somebody put there by force may be no moment and no number of Python's.
+# All as text, spelled by PostgreSQL: what somebody put there by force may be no moment and no number of Python's.
 _ROWS = select(
     audit.c.seq,
     audit.c.prev,
@@ -50,7 +51,7 @@ class PostgresTrail(Trail):
 
     def entries(self, key: IntegrationKey | None = None) -> Iterator[Chained]:
         """All rows, or those about one integration, oldest first."""
-        yield from self._rows(_ROWS if key is None else _ROWS.where(audit.c.key == str(key)))
+        return self._rows(_ROWS if key is None else _ROWS.where(audit.c.key == str(key)))
 
     def head(self) -> Head:
         """The last row."""
@@ -59,14 +60,15 @@ class PostgresTrail(Trail):
 
     def verify(self, known: Head, *, whole: bool = True) -> Inspection:
         """Follow the chain, from the first row or from the known head on."""
-        if whole or known == GENESIS:
-            return follow(self._rows(_ROWS), known=known)
-        return follow(self._rows(_ROWS.where(audit.c.seq >= known.seq)), Head(known.seq - 1, ""), known)
+        part = not whole and known != GENESIS
+        asked = _ROWS.where(audit.c.seq >= known.seq) if part else _ROWS
+        with closing(self._rows(asked)) as rows:  # not read to its end when there is a fault
+            return follow(rows, Head(known.seq - 1, "") if part else GENESIS, known)
 
-    def _rows(self, asked: Any) -> Iterator[Chained]:  # noqa: ANN401  a select of the columns of _ROWS
+    def _rows(self, asked: Any) -> Generator[Chained, None, None]:  # noqa: ANN401  a select of the columns of _ROWS
         with translated(self._engine.url, "audit trail"), self._engine.connect() as connection:
-            for row in connection.execution_options(yield_per=_BATCH).execute(asked):
-                yield _chained(row)
+            with connection.execution_options(yield_per=_BATCH).execute(asked) as found:
+                yield from map(_chained, found)
 
 
 def _head(connection: Connection) -> Head:

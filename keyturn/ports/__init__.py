@@ -14,6 +14,7 @@ from keyturn.ports.evidence import PublicKey, Signer
 from keyturn.ports.gong import TokenEndpoint
 from keyturn.ports.ledger import Deciding, Ledger, Opened, Work
 from keyturn.ports.notify import Channel, Channels, Notifier, Outbox
+from keyturn.ports.observing import Member, Observatory
 from keyturn.ports.prefect import Runs, RunState
 from keyturn.ports.stackone import ConnectorHub, ProfileWriter, ProfileWriters, Written
 from keyturn.ports.trail import Anchor, Anchored, Trail
@@ -29,7 +30,9 @@ __all__ = [
     "ConnectorHub",
     "Deciding",
     "Ledger",
+    "Member",
     "Notifier",
+    "Observatory",
     "Opened",
     "Outbox",
     "PersonalVault",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from html import unescape
 from typing import Any
 
 import httpx
@@ -54,7 +55,7 @@ class Twins:
         shown = self.browser.post(f"{self.gong}{INTEGRATIONS}/{integration}/show-secret").text
         secret = re.search(r'data-field="client-secret"[^>]*>([^<]+)<', shown)
         assert secret
-        return Credential(client_id, secret[1])
+        return Credential(client_id, unescape(secret[1]))
 
     def profile(self, pair: Credential, name: str = "Gong by hand") -> None:
         """Fill in StackOne's form."""

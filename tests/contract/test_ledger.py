@@ -213,6 +213,22 @@ def test_numbers_fence(ledger: Ledger) -> None:
             call()
 
 
+def test_restarts(ledger: Ledger, clock: FakeClock) -> None:
+    """The watch's restarts are counted until a receipt shows progress; an execution says when it began."""
+    run, carrier = _turn(ledger), uuid4()
+    assert ledger.attempt(run.attempt_id).begun_at == clock.now()
+    clock.move(minutes=1)
+    for _ in range(2):
+        ledger.restarted(run.attempt_id, carrier)
+    again = ledger.attempt(run.attempt_id)
+    assert (again.restarts, again.restarted_at, again.flow_run_id) == (2, clock.now(), carrier)
+    assert _events(ledger)[-1][2] == {"flow_run_id": str(carrier), "times": 2}
+    with ledger.exclusive(run) as work:
+        work.write_receipt(Stage.PREFLIGHT, {})
+        assert work.attempt.restarts == 0
+    assert ledger.attempt(run.attempt_id).restarts == 0
+
+
 def test_what_somebody_holds(ledger: Ledger, another: Callable[[], Ledger], clock: FakeClock) -> None:
     """While a step holds its attempt others can read and find it, and cannot change it."""
     run, other = _turn(ledger), another()

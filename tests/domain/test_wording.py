@@ -11,7 +11,7 @@ from keyturn.domain.notice import SEVERITIES, Event, Notice, Severity
 from keyturn.domain.wording import LONGEST_BODY, LONGEST_TITLE, digest, words
 
 LINK = "https://prefect.example/runs/flow-run/5"
-EVIL = "<!channel> <https://evil.example|ok> [ok](https://evil.example) *b* `c` @here #all &lt;b&gt; \x1b[31m\u202e_i_\r\n# x"
+EVIL = "<!channel> <https://e.example|ok> [ok](https://e.example) *b* `c` @here #all &lt; \x1b[31m\u202e_i_\r\n# x"
 
 
 def notice(event: Event, severity: Severity | None = None, key: str = "acme/production", **facts: str) -> Notice:

@@ -16,7 +16,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,11 @@ from keyturn.cli.manifest_of import sealed_of
 from keyturn.domain.attempt import Receipt
 from keyturn.domain.gate import Channel, Gate, GateKind
 from keyturn.domain.integration import IntegrationKey
+from keyturn.domain.kit import kit
+from keyturn.domain.trail import GENESIS
 from keyturn.ledger import migrate
+from keyturn.ledger.engine import make_engine
+from keyturn.ledger.trail import PostgresTrail
 from keyturn.sandbox.files import write_private
 from keyturn.sandbox.openbao import OpenBao
 from keyturn.sandbox.postgres import Postgres
@@ -111,10 +115,12 @@ class Replay:
     world: World
     recording: Recording
     began: dict[IntegrationKey, tuple[Any, list[Receipt]]] = field(default_factory=dict)
+    audited: int = 0
     at_gong: threading.Lock = field(default_factory=threading.Lock)
 
     def remember(self) -> None:
-        """Keep what was there before anybody did anything: attempts and receipts."""
+        """Keep what was there before anybody did anything: attempts, receipts, and the audit trail's length."""
+        self.audited = len(self.world.ports.ledger.trail())
         for key in self.recording.integrations():
             attempt = self.world.now(key).attempt
             assert attempt is not None
@@ -141,7 +147,7 @@ class Replay:
 
     def submit(self, gate: Gate) -> None:
         """Grace makes the integration in Gong and hands its pair in."""
-        steps = json.loads(self.world.cast.grace.must("plan", str(gate.key), "--json"))["kit"]["steps"]
+        steps = asdict(kit(self.world.ports.ledger.manifest(gate.digest), self.world.running.twins.gong))["steps"]
         with self.at_gong:  # she reads the pair off the last line of Gong's table
             pair = self.world.cast.gong.create_integration(steps)
         given = f"{pair.client_id}\n{pair.client_secret}\n"
@@ -164,7 +170,17 @@ class Replay:
     def watch(self) -> None:
         """Let the watch of this code look now: nobody tells Prefect of a form filled in, or of a consent."""
         deployment = self.world.prefect("GET", "/deployments/name/watch/watch")["id"]
-        self.world.prefect("POST", f"/deployments/{deployment}/create_flow_run", {})
+
+        def looked() -> bool:
+            """One at a time: while the scheduled one looks, another one is cancelled."""
+            run = self.world.prefect("POST", f"/deployments/{deployment}/create_flow_run", {})["id"]
+            over = {"COMPLETED", "CANCELLED", "FAILED", "CRASHED"}
+            self.world.until(lambda: self.world.run(run)["state_type"] in over, "the watch ends")
+            ended = self.world.run(run)["state"]
+            assert ended["type"] in ("COMPLETED", "CANCELLED"), ended["message"]
+            return bool(ended["type"] == "COMPLETED")
+
+        self.world.until(looked, "the watch looks")
 
     def first_turn(self, key: IntegrationKey) -> Gate:
         """Answer the gate that the attempt was recorded at."""
@@ -224,10 +240,11 @@ def test_a_recorded_manifest_has_the_digest_it_was_approved_by(replay: Replay) -
 def test_every_suspended_attempt_goes_on_to_its_end(replay: Replay) -> None:
     """In the Prefect run that was suspended, from the receipts that were there: nothing is done twice."""
     world = replay.world
-    with ThreadPoolExecutor(len(replay.began)) as side_by_side:
+    with ThreadPoolExecutor(len(replay.began) + 1) as side_by_side:
         answered = list(side_by_side.map(replay.first_turn, replay.began))
-        replay.watch()
+        watch = side_by_side.submit(replay.watch)
         list(side_by_side.map(replay.to_the_end, answered))
+        watch.result()
     for key, (before, receipts) in replay.began.items():
         after = world.now(key).attempt
         assert after is not None
@@ -237,3 +254,12 @@ def test_every_suspended_attempt_goes_on_to_its_end(replay: Replay) -> None:
         run = world.run_of(key)
         world.until(lambda run=run: world.run(run)["state_type"] == "COMPLETED", f"the run of {key} ends")  # type: ignore[misc]
     assert world.effects("stackone")["profiles_created"] == len(replay.began)
+
+
+def test_the_recorded_audit_trail_and_what_was_added_to_it_are_one_chain(replay: Replay) -> None:
+    """Migrating seals the rows that were written before there was a chain; the new ones come after them."""
+    engine = make_engine(replay.world.running.postgres.ledger_url)
+    found = PostgresTrail(engine).verify(GENESIS)
+    engine.dispose()
+    assert found.fault is None
+    assert found.rows == len(replay.world.ports.ledger.trail()) > replay.audited

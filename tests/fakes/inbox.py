@@ -62,7 +62,7 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         """Say nothing."""
 
-    def do_POST(self) -> None:  # noqa: N802  the name http.server looks for
+    def do_POST(self) -> None:
         """Take a message, or refuse it."""
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.inbox.asked += 1

@@ -102,6 +102,11 @@ class FakeLedger:
         with self._transaction() as draft:
             draft.alter(verbs.lock(draft, attempt_id), flow_run_id=flow_run_id)
 
+    def restarted(self, attempt_id: UUID, flow_run_id: UUID) -> None:
+        """Bind the run that the watch started for the attempt, and count it."""
+        with self._transaction() as draft:
+            verbs.restarted(draft, verbs.lock(draft, attempt_id), flow_run_id)
+
     # --- halts, wishes, signs of life
 
     def halt(self, execution: Execution, halt: Halt, reason: str) -> None:

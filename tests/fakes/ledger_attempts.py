@@ -97,7 +97,7 @@ def begin(draft: Draft, attempt_id: UUID, flow_run_id: UUID | None) -> Execution
     before = lock(draft, attempt_id)
     require_moving(before)
     run = flow_run_id or before.flow_run_id
-    attempt = draft.alter(before, fence=before.fence + 1, flow_run_id=run)
+    attempt = draft.alter(before, fence=before.fence + 1, flow_run_id=run, begun_at=draft.now())
     draft.audit("execution.begun", attempt, {"fence": attempt.fence, "flow_run_id": str(run) if run else None})
     return Execution(attempt.id, attempt.key, attempt.digest, attempt.fence)
 
@@ -146,6 +146,13 @@ def wish(draft: Draft, attempt: Attempt, by: Person, wish: Wish, reason: str) ->
     wished = draft.alter(attempt, wish=wish)
     draft.audit("rotation.wished", wished, {"wish": wish, "reason": reason}, by)
     return wished
+
+
+def restarted(draft: Draft, attempt: Attempt, flow_run_id: UUID) -> None:
+    """Bind the run that the watch started, and count it."""
+    times = attempt.restarts + 1
+    after = draft.alter(attempt, flow_run_id=flow_run_id, restarts=times, restarted_at=draft.now())
+    draft.audit("attempt.restarted", after, {"flow_run_id": str(flow_run_id), "times": times})
 
 
 def require_active(attempt: Attempt) -> None:

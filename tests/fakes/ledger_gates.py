@@ -10,6 +10,7 @@ from uuid import UUID
 
 from keyturn.domain.attempt import Attempt
 from keyturn.domain.gate import Decision, Gate, GateKind, GateState, Person, Policy, admit, outcome
+from keyturn.domain.schedule import as_long_again
 from keyturn.errors import GateClosedError
 from tests.fakes.ledger_rows import Draft, Tables, as_json
 
@@ -129,7 +130,7 @@ def _ask_alike(draft: Draft, attempt: Attempt, gate: Gate, added: Mapping[str, o
         requester=attempt.requester,
         state=GateState.OPEN,
         opened_at=draft.now(),
-        rearm_at=draft.now() + (gate.rearm_at - gate.opened_at),
+        rearm_at=as_long_again(gate.opened_at, gate.rearm_at, draft.now()),
         decided_at=None,
         resumed_at=None,
         reason="",

@@ -9,10 +9,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 
+from keyturn.domain.trail import GENESIS
 from keyturn.errors import ConfigurationError
 from keyturn.ledger import migrate
 from keyturn.ledger.engine import make_engine
 from keyturn.ledger.tables import metadata
+from keyturn.ledger.trail import PostgresTrail
 
 CATALOGUE = """
 SELECT conrelid::regclass::text || '.' || conname, pg_get_constraintdef(oid) FROM pg_constraint
@@ -20,6 +22,12 @@ WHERE connamespace = 'public'::regnamespace AND conrelid <> 0 AND conrelid::regc
 UNION ALL
 SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'
 ORDER BY 1
+"""
+
+FIFTEEN_THOUSAND = """
+INSERT INTO audit (at, key, attempt_id, actor, signed_in, event, digest, detail)
+SELECT now(), 'acme/production', gen_random_uuid(), 'system', '', 'gate.opened', 'd',
+    jsonb_build_object('n', n, 'ratio', 1e16, 'note', 'naïve ✓') FROM generate_series(1, 15000) AS n
 """
 
 
@@ -55,9 +63,10 @@ def test_up_down_up(new_database: Callable[[str], str]) -> None:
     """Migrations go up, down to nothing, and up again; what is pending is said at each point."""
     url = new_database("template0")
     assert migrate.current(url) is None
-    assert migrate.pending(url) == ["0001 the first tables"]
+    pending = migrate.pending(url)
+    assert pending[0] == "0001 the first tables"
     migrate.upgrade(url)
-    assert migrate.current(url) == "0001"
+    assert migrate.current(url) == pending[-1].split()[0]
     assert migrate.pending(url) == []
     migrate.downgrade(url, "base")
     assert migrate.current(url) is None
@@ -91,6 +100,38 @@ def test_ledger_of_a_newer_keyturn(url: str) -> None:
 
 def test_unknown_revision_to_go_back_to(url: str) -> None:
     """Going back to a revision that does not exist changes nothing."""
+    before = migrate.current(url)
     with pytest.raises(ConfigurationError, match="nowhere"):
         migrate.downgrade(url, "nowhere")
-    assert migrate.current(url) == "0001"
+    assert migrate.current(url) == before
+
+
+def test_an_old_trail_is_chained(new_database: Callable[[str], str]) -> None:
+    """Rows written before there were hashes are numbered without gaps in their order, sealed, and as good as new ones.
+
+    Afterwards the trail only grows, as before. Going back leaves the rows and their order, and takes new ones.
+    """
+    url = new_database("template0")
+    migrate.upgrade(url, "0002")
+    with psycopg.connect(url) as connection:
+        connection.execute(FIFTEEN_THOUSAND)
+        connection.execute("SELECT nextval(pg_get_serial_sequence('audit', 'id'))")  # a gap, as a rollback leaves it
+        connection.execute(FIFTEEN_THOUSAND)
+    migrate.upgrade(url)
+    engine = make_engine(url)
+    inspection = PostgresTrail(engine).verify(GENESIS)
+    assert (inspection.rows, inspection.head.seq, inspection.fault) == (30_000, 30_000, None)
+    numbers = [row.entry.detail["n"] for row in PostgresTrail(engine).entries()]
+    engine.dispose()
+    assert numbers == [*range(1, 15_001), *range(1, 15_001)]
+    with psycopg.connect(url) as connection, pytest.raises(psycopg.errors.RestrictViolation):
+        connection.execute("UPDATE audit SET actor = 'x'")
+    migrate.downgrade(url, "0002")
+    with psycopg.connect(url) as connection:
+        connection.execute(FIFTEEN_THOUSAND)
+        ids = connection.execute("SELECT id, detail->'n' FROM audit ORDER BY id").fetchall()
+        with pytest.raises(psycopg.errors.RestrictViolation):
+            connection.execute("DELETE FROM audit")
+    assert ids == [(id_, (id_ - 1) % 15_000 + 1) for id_ in range(1, 45_001)]
+    migrate.upgrade(url)
+    assert _difference(url) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from keyturn.sandbox.assets import asset
 from keyturn.sandbox.ports import free_port
 from keyturn.sandbox.postgres import start_postgres
-from keyturn.sandbox.prefect import PrefectServer, create_pool, deploy, start_server, start_worker
+from keyturn.sandbox.prefect import PrefectServer, create_pool, deploy, run_now, start_server, start_worker
 from keyturn.sandbox.processes import Child, Children
 
 Eventually = Callable[[Callable[[], bool]], bool]
@@ -45,8 +46,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """Everything, with the trial flows in place of keyturn's and a shell full of variables that do not belong here."""
     state = tmp_path_factory.mktemp("prefect")
     prefect_yaml = state / "prefect.yaml"
-    trial = asset("prefect.yaml").read_text().replace("flows.onboarding.", "trial_journey.")
-    prefect_yaml.write_text(trial.replace("flows.monitoring.", "trial_journey."))
+    prefect_yaml.write_text(re.sub(r"flows\.[a-z]+\.", "trial_journey.", asset("prefect.yaml").read_text()))
     with pytest.MonkeyPatch.context() as shell, Children(state) as children:
         shell.setenv("PYTHONPATH", str(TRIAL))
         for leaked in ("PREFECT_API_KEY", "PREFECT_RESULTS_PERSIST_BY_DEFAULT", "KEYTURN_VAULT__TOKEN", "LEAKED"):
@@ -72,6 +72,15 @@ def test_a_run_suspends_resumes_and_completes(up: Up, eventually: Eventually) ->
     saw = next(line for line in log.splitlines() if line.startswith("saw ")).split()
     assert [name for name in saw if name.startswith("KEYTURN_")] == ["KEYTURN_GIVEN"]
     assert {"PREFECT_API_KEY", "LEAKED"}.isdisjoint(saw)
+
+
+def test_a_run_asked_for_is_not_cancelled_because_one_is_under_way(up: Up, eventually: Eventually) -> None:
+    """Only one watch may run at a time, so asking waits for the one that does to end."""
+    first = run_now(up.api, up.server.api_url, "watch/watch")
+    assert eventually(lambda: up.state_of(first) in ("PENDING", "RUNNING"))
+    second = run_now(up.api, up.server.api_url, "watch/watch")
+    assert up.state_of(first) == "COMPLETED"
+    assert eventually(lambda: up.state_of(second) == "COMPLETED"), up.state_of(second)
 
 
 def test_deployments_come_from_prefect_yaml(up: Up) -> None:

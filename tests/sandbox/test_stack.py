@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -18,6 +19,7 @@ import pytest
 from keyturn import settings
 from keyturn.errors import RefusedError, UnavailableError
 from keyturn.sandbox.stack import Running, Stack
+from keyturn.wiring import Ports
 
 Eventually = Callable[[Callable[[], bool]], bool]
 Commands = Callable[[], dict[int, str]]
@@ -34,7 +36,14 @@ from keyturn.sandbox.twin_servers import TwinOptions
 def migrate(url):
     with psycopg.connect(url) as connection:
         connection.execute("CREATE TABLE survived AS SELECT 'it did' AS word")
-with Stack(Path(sys.argv[1]), migrate, TwinOptions(client_secret=os.environ["CANARY"])).up() as running:
+def prepare(postgres, openbao):
+    openbao.login("alice")
+    count = "SELECT count(*) AS before FROM pg_tables WHERE schemaname = 'public'"
+    for database in ("keyturn", "prefect"):
+        with psycopg.connect(postgres.url(database)) as connection:
+            connection.execute("CREATE TABLE prepared AS " + count)
+twins = TwinOptions(client_secret=os.environ["CANARY"])
+with Stack(Path(sys.argv[1]), migrate, twins, prepare=prepare).up() as running:
     print("up", flush=True)
     time.sleep(1000)
 """
@@ -65,6 +74,20 @@ class Second:
     running: Running
     ports_before: dict[str, str]
     close: Callable[[], None]
+
+
+def twin_times(second: Second) -> list[datetime]:
+    """What time it is at Gong and at StackOne."""
+    twins = (second.running.twins.gong, second.running.twins.stackone)
+    return [datetime.fromisoformat(httpx.get(f"{t}/_twin/clock", trust_env=False).json()["now"]) for t in twins]
+
+
+def runs_of_the_watch(second: Second) -> set[str]:
+    """The watch's runs that somebody asked for, beside those of its schedule."""
+    url = f"{second.running.prefect.api_url}/flow_runs/filter"
+    asked = {"flows": {"name": {"any_": ["watch"]}}}
+    found = httpx.post(url, json=asked, trust_env=False).raise_for_status().json()
+    return {run["id"] for run in found if not run["auto_scheduled"]}
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +178,13 @@ def test_it_resumes_after_kill_9(second: Second, first: First) -> None:
         assert httpx.get(link, follow_redirects=True, trust_env=False).is_success
 
 
+def test_it_was_prepared_before_anything_else_looked(second: Second) -> None:
+    """Vault takes sign-ins by then; the ledger is not migrated yet, and Prefect has not made its tables."""
+    for database in ("keyturn", "prefect"):
+        with psycopg.connect(second.running.postgres.url(database)) as connection:
+            assert connection.execute("SELECT before FROM prepared").fetchone() == (0,)
+
+
 def test_nothing_of_the_killed_one_is_left(second: Second, first: First, commands: Commands) -> None:
     """Every process that names the folder belongs to the sandbox that runs now."""
     ours = {child.process.pid for child in second.running.children}
@@ -169,6 +199,44 @@ def test_its_environment_is_a_valid_configuration(second: Second, monkeypatch: p
     assert loaded.vault.role_id == second.running.openbao.role_id
     addresses = [value for value in second.running.environment.values() if "://" in value]
     assert all("//127.0.0.1:" in value or value.startswith("postgresql://postgres@/") for value in addresses)
+
+
+def test_time_is_moved_on_together_and_the_watch_asked_at_once(second: Second) -> None:
+    """keyturn's clock and both twins' are ahead by as much, also after a second move, and Prefect has a run to make."""
+    before = runs_of_the_watch(second)
+    assert second.running.advance(timedelta(days=7)) == timedelta(days=7)
+    assert second.running.advance(timedelta(hours=36)) == timedelta(days=8, hours=12)
+    loaded = settings.load(second.running.environment)
+    assert loaded.sandbox_clock is not None
+    for now in (Ports(loaded).clock.now(), *twin_times(second)):
+        assert abs(now - datetime.now(UTC) - timedelta(days=8, hours=12)) < timedelta(minutes=1)
+    assert len(runs_of_the_watch(second) - before) >= 2
+
+
+def test_another_terminal_can_move_it_on(second: Second, tmp_path: Path) -> None:
+    """A shell that has sourced env.sh needs no more; it is told what time it is in the sandbox."""
+    (twin, _), before = twin_times(second), runs_of_the_watch(second)
+    script = f"source {second.running.env_file}; {sys.executable} -m keyturn sandbox advance 90m --json"
+    done = subprocess.run(
+        ["bash", "-ec", script],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    told = datetime.fromisoformat(json.loads(done.stdout)["now"])
+    assert timedelta(minutes=90) <= told - twin < timedelta(minutes=95)
+    assert all(abs(now - told) < timedelta(minutes=1) for now in twin_times(second))
+    assert runs_of_the_watch(second) > before
+
+
+def test_a_move_that_failed_half_way_can_be_repeated(second: Second) -> None:
+    """One twin that is ahead already is not moved twice, nor back."""
+    gong = f"{second.running.twins.gong}/_twin/clock"
+    ahead = httpx.post(gong, json={"advance_seconds": 86_400}, trust_env=False).json()["offset_seconds"]
+    assert second.running.advance(timedelta(days=1)).total_seconds() == ahead
+    assert httpx.get(gong, trust_env=False).json()["offset_seconds"] == ahead
 
 
 def test_a_description_shows_no_secret(second: Second) -> None:

@@ -20,7 +20,6 @@ from keyturn.clients.stackone.hub import StackOneHub
 from keyturn.clients.transport import Transport, Vendor
 from keyturn.domain.integration import IntegrationKey
 from keyturn.ledger.engine import make_engine
-from keyturn.ledger.repository import PostgresLedger
 from keyturn.sandbox.openbao import OpenBao, start_openbao
 from keyturn.sandbox.people import GongAdmin, StackOneAdmin
 from keyturn.sandbox.processes import Children
@@ -124,8 +123,7 @@ def new_ports(
                 ports.gong = GongTokenEndpoint(url, stack.enter_context(_unhurried(url, clock)))
             to_stackone = connect(ports.settings.stackone, clock, httpx.HTTPTransport(verify=False))
             ports._stackone = stack.enter_context(to_stackone), StackOneHub(to_stackone)
-            engine = engine_of(ports.settings.require_ledger_url())
-            ports.ledger = PostgresLedger(engine, clock, ports.settings.ledger.lock_timeout_s)
+            ports._engine = engine_of(ports.settings.require_ledger_url())
             return ports
 
         yield make

@@ -12,6 +12,7 @@ import httpx
 from keyturn.sandbox.people import GongAdmin, Pair, StackOneAdmin
 from tests.twins import API_KEY
 
+
 @dataclass
 class Twins:
     """Both twins, and the people who have a browser open there."""

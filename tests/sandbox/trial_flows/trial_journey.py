@@ -26,3 +26,13 @@ async def onboard() -> None:
 @flow(name="watch", persist_result=False)
 async def watch() -> None:
     """Do nothing."""
+
+
+@flow(name="rotate", persist_result=False)
+async def rotate() -> None:
+    """Do nothing."""
+
+
+@flow(name="sweep", persist_result=False)
+async def sweep() -> None:
+    """Do nothing."""

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +171,7 @@ def copied(page: httpx.Response, field_name: str) -> str:
     """What a person would copy from a page."""
     found = re.search(rf'data-field="{field_name}"[^>]*>([^<]+)<', page.text)
     assert found, f"no {field_name} on the page"
-    return found[1]
+    return unescape(found[1])
 
 
 Start = Callable[..., AbstractContextManager[World]]

@@ -1,0 +1,224 @@
+"""`keyturn.ports.Observatory` on PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, Text, delete, func, insert, literal, or_, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from keyturn.domain.diagnosis import not_seen
+from keyturn.domain.health import (
+    UNSEEN_ROUNDS,
+    Cause,
+    Condition,
+    Drift,
+    Health,
+    Observation,
+    Outcome,
+    Subject,
+    Transition,
+    Turn,
+    progress,
+    severity_of,
+)
+from keyturn.domain.integration import IntegrationKey
+from keyturn.domain.notice import Event, Notice
+from keyturn.ledger import fleet
+from keyturn.ledger.tables import conditions, integrations, observations
+from keyturn.ledger.unit import Unit, transaction
+from keyturn.ports import Clock, Member, Observatory
+
+_EVENTS = {Turn.RAISED: Event.DRIFT_RAISED, Turn.CLEARED: Event.DRIFT_CLEARED}
+
+
+class PostgresObservatory(Observatory):
+    """The observatory in the ledger.
+
+    Args:
+        engine: from `keyturn.ledger.engine.make_engine`.
+        lock_timeout_s: seconds to wait for another round over the same integration.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock, lock_timeout_s: float) -> None:
+        self._engine, self._clock, self._lock_timeout_s = engine, clock, lock_timeout_s
+
+    def observe(
+        self,
+        key: IntegrationKey,
+        observations: Sequence[Observation],
+        drifts: Sequence[Drift],
+        unknown: Collection[Cause],
+    ) -> Sequence[Transition]:
+        """Keep a round, raise and clear, and owe people the notices, all or nothing."""
+        with transaction(self._engine, self._clock, self._lock_timeout_s, str(key)) as unit:
+            # From here on, another round over the same integration waits. Attempts may be opened meanwhile.
+            taken = update(integrations).where(integrations.c.key == str(key)).values(checked_at=unit.now())
+            unit.connection.execute(taken)
+            _keep(unit, key, observations)
+            all_drifts = [*drifts, *_unseen(unit, key, observations)]
+            changed, transitions = progress(
+                _conditions(unit.connection, str(key)),
+                all_drifts,
+                frozenset(unknown) - {d.cause for d in all_drifts},
+                unit.now(),
+            )
+            _write(unit, key, changed)
+            for transition in transitions:
+                unit.tell(_notice(key, transition))
+        return transitions
+
+    def health(self, key: IntegrationKey) -> Health:
+        """How the watch left an integration."""
+        return self._health(key).get(key, Health())
+
+    def last_fine(self, key: IntegrationKey, subject: Subject) -> datetime | None:
+        """When a subject was last seen in order."""
+        mine = observations.c.key == str(key), observations.c.subject == subject, observations.c.outcome == Outcome.OK
+        asked = select(observations.c.at).where(*mine).order_by(observations.c.id.desc()).limit(1)
+        with transaction(self._engine, self._clock, self._lock_timeout_s, str(key)) as unit:
+            found: datetime | None = unit.connection.execute(asked).scalar()
+        return found
+
+    def fleet(self) -> Mapping[IntegrationKey, Health]:
+        """All integrations, in three statements."""
+        return self._health(None)
+
+    def members(self) -> Sequence[Member]:
+        """All integrations and where they stand, in five statements."""
+        with transaction(self._engine, self._clock, self._lock_timeout_s, "fleet") as unit:
+            return fleet.members(unit.connection)
+
+    def claim(self, now: datetime, older_than: datetime, limit: int) -> Sequence[IntegrationKey]:
+        """Take integrations on by moving their `checked_at`; those that another worker is taking on are passed over."""
+        due = or_(integrations.c.checked_at.is_(None), integrations.c.checked_at <= older_than)
+        longest_unseen = integrations.c.checked_at.asc().nulls_first(), integrations.c.key
+        first = select(integrations.c.key).where(due).order_by(*longest_unseen).limit(limit)
+        locked = first.with_for_update(skip_locked=True, key_share=True)
+        taken = update(integrations).where(integrations.c.key.in_(locked)).values(checked_at=now)
+        with transaction(self._engine, self._clock, self._lock_timeout_s, "integrations") as unit:
+            keys = unit.connection.execute(taken.returning(integrations.c.key)).scalars().all()
+        return sorted(map(IntegrationKey.parse, keys))
+
+    def prune(self, before: datetime, limit: int) -> int:
+        """Forget the oldest; rows that somebody else is forgetting are passed over."""
+        oldest = select(observations.c.id).where(observations.c.at < before).order_by(observations.c.at).limit(limit)
+        old = delete(observations).where(observations.c.id.in_(oldest.with_for_update(skip_locked=True)))
+        with transaction(self._engine, self._clock, self._lock_timeout_s, "observations") as unit:
+            return unit.connection.execute(old).rowcount
+
+    def _health(self, key: IntegrationKey | None) -> Mapping[IntegrationKey, Health]:
+        with transaction(self._engine, self._clock, self._lock_timeout_s, str(key or "fleet")) as unit:
+            checked = select(integrations.c.key, integrations.c.checked_at)
+            if key is not None:
+                checked = checked.where(integrations.c.key == str(key))
+            found = {row.key: row.checked_at for row in unit.connection.execute(checked)}
+            seen = _grouped(unit.connection.execute(_newest(key)).all())
+            raised = _grouped(unit.connection.execute(_raised(key)).all())
+        return {
+            IntegrationKey.parse(name): Health(
+                tuple(_observation_of(row) for row in seen.get(name, ())),
+                tuple(_condition_of(row) for row in raised.get(name, ())),
+                checked_at,
+            )
+            for name, checked_at in found.items()
+        }
+
+
+def _keep(unit: Unit, key: IntegrationKey, seen: Sequence[Observation]) -> None:
+    rows = [
+        {
+            "key": str(key),
+            "subject": o.subject,
+            "outcome": o.outcome,
+            "cause": o.hint or "",
+            "evidence": o.evidence,
+            "latency_ms": o.latency_ms,
+            "at": o.at,
+        }
+        for o in seen
+    ]
+    if rows:
+        unit.connection.execute(insert(observations), rows)
+
+
+def _unseen(unit: Unit, key: IntegrationKey, seen: Sequence[Observation]) -> list[Drift]:
+    """NOT_SEEN, if a subject could not be looked at for so many rounds in a row, this one being the last."""
+    lost = {o.subject: o.evidence for o in seen if o.hint is Cause.NOT_SEEN}
+    for_long = [subject for subject in lost if _is_lost_for_long(unit.connection, key, subject)]
+    return [not_seen(for_long, lost[for_long[0]], str(key))] if for_long else []
+
+
+def _is_lost_for_long(connection: Connection, key: IntegrationKey, subject: Subject) -> bool:
+    mine = observations.c.key == str(key), observations.c.subject == subject
+    asked = select(observations.c.cause).where(*mine).order_by(observations.c.id.desc()).limit(UNSEEN_ROUNDS)
+    return list(connection.execute(asked).scalars()) == [Cause.NOT_SEEN] * UNSEEN_ROUNDS
+
+
+def _conditions(connection: Connection, key: str) -> list[Condition]:
+    return [_condition_of(row) for row in connection.execute(select(conditions).where(conditions.c.key == key))]
+
+
+def _write(unit: Unit, key: IntegrationKey, changed: Sequence[Condition]) -> None:
+    for condition in changed:
+        values = {
+            "raised": condition.raised,
+            "against": condition.against,
+            "since": condition.since,
+            "evidence": condition.evidence,
+            "remedy": condition.remedy,
+        }
+        written = upsert(conditions).values(key=str(key), cause=condition.cause, **values)
+        unit.connection.execute(written.on_conflict_do_update(index_elements=["key", "cause"], set_=values))
+
+
+def _notice(key: IntegrationKey, transition: Transition) -> Notice:
+    condition, raised = transition.condition, transition.turn is Turn.RAISED
+    facts = {"cause": condition.cause.value, "evidence": condition.evidence}
+    about = f"drift/{key}/{condition.cause}/{condition.since.isoformat()}/{transition.turn}"
+    return Notice(
+        _EVENTS[transition.turn],
+        severity_of(condition.cause),
+        str(key),
+        about,
+        facts | ({"remedy": condition.remedy} if raised else {}),
+    )
+
+
+def _newest(key: IntegrationKey | None) -> Any:  # noqa: ANN401  a select of all columns
+    """The newest observation of each subject: one probe of the index for each, however many observations there are."""
+    subjects = func.unnest(literal([s.value for s in Subject], ARRAY(Text))).column_valued("subject")
+    mine = observations.c.key == integrations.c.key, observations.c.subject == subjects
+    last = select(observations).where(*mine).order_by(observations.c.id.desc()).limit(1).lateral("last")
+    asked = select(last).select_from(integrations.join(subjects, literal(True)).join(last, literal(True)))
+    return asked.where(integrations.c.key == str(key)) if key is not None else asked
+
+
+def _raised(key: IntegrationKey | None) -> Any:  # noqa: ANN401  as above
+    asked = select(conditions).where(conditions.c.raised).order_by(conditions.c.since, conditions.c.cause)
+    return asked.where(conditions.c.key == str(key)) if key is not None else asked
+
+
+def _grouped(rows: Sequence[Row[Any]]) -> dict[str, list[Row[Any]]]:
+    found: dict[str, list[Row[Any]]] = {}
+    for row in rows:
+        found.setdefault(row.key, []).append(row)
+    return found
+
+
+def _observation_of(row: Row[Any]) -> Observation:
+    return Observation(
+        Subject(row.subject),
+        Outcome(row.outcome),
+        row.evidence,
+        row.at,
+        Cause(row.cause) if row.cause else None,
+        row.latency_ms,
+    )
+
+
+def _condition_of(row: Row[Any]) -> Condition:
+    return Condition(Cause(row.cause), row.raised, row.against, row.since, row.evidence, row.remedy)
