@@ -19,12 +19,12 @@ async def watch() -> dict[str, int]:
     Raises:
         ExceptionGroup: of the parts that failed.
     """
-    parts: tuple[Callable[[], int], ...] = (look.gates, look.lost_runs, look.alarms, look.notices)
+    parts: tuple[Callable[[], int], ...] = (look.gates, look.lost_runs, look.alarms, look.health, look.notices)
     done: dict[str, int] = {}
     failed: list[Exception] = []
     for part in parts:
         try:
-            done[getattr(part, "name", "")] = part()
+            done[part.__name__] = part()
         except Exception as error:  # noqa: BLE001  the next part has its turn all the same
             failed.append(error)
     if failed:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from keyturn.domain.attempt import Execution
+from keyturn.domain.health import Health, Outcome
+from keyturn.domain.integration import IntegrationKey
 from keyturn.domain.kit import kit as make_kit
 from keyturn.domain.kit import render_markdown
 from keyturn.domain.sweep import Entry
@@ -65,6 +67,20 @@ def sweep(entries: Sequence[Entry]) -> None:
         for e in entries
     ]
     create_table_artifact(rows, key="sweep", description="What the last sweep started, and why not the others")
+
+
+def fleet(members: Mapping[IntegrationKey, Health]) -> None:
+    """Show every integration as the watch left it: what is raised, or what was seen last."""
+    rows = [{"integration": str(key), **_at_a_glance(health)} for key, health in sorted(members.items())]
+    create_table_artifact(rows, key="fleet", description="All integrations as the watch sees them")
+
+
+def _at_a_glance(health: Health) -> dict[str, str]:
+    outcomes = {o.outcome for o in health.observations}
+    causes = ", ".join(c.cause.value for c in health.raised)
+    state = "unknown" if Outcome.UNKNOWN in outcomes or not outcomes else "ok"
+    checked = f"{health.checked_at:%Y-%m-%d %H:%M} UTC" if health.checked_at else "never"
+    return {"health": causes or state, "checked": checked}
 
 
 def _cell(text: str) -> str:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 from prefect import get_run_logger, task
 
 from keyturn import wiring
+from keyturn.domain.integration import IntegrationKey
 from keyturn.services import alarms as alarming
+from keyturn.services.check import Checking
 from keyturn.services.lost_runs import LostRuns
 from keyturn.services.notify import deliver, page_of
 from keyturn.services.watch import Watch
+from tasks import artifacts, events
 from tasks.policies import LEDGER, VENDOR
+
+_SHARD = 25
+_PRUNED_AT_ONCE = 10_000
 
 
 @task(name="gates", **VENDOR)
@@ -55,6 +62,50 @@ def alarms() -> int:
     return told
 
 
+def health() -> int:
+    """Check the integrations whose turn it is, in shards side by side.
+
+    Any number of workers share the fleet: what one has claimed, no other takes on.
+
+    Returns:
+        How many were checked.
+    """
+    shards = [check.submit(shard) for shard in claim()]
+    return sum(shard.result() for shard in shards)
+
+
+@task(name="claim", **LEDGER)
+def claim() -> list[list[str]]:
+    """Take on integrations that nobody has looked at for a while, and let old observations go.
+
+    Returns:
+        Their keys, in shards.
+    """
+    p = wiring.ports()
+    now, watch = p.clock.now(), p.settings.watch
+    p.observatory.prune(now - timedelta(days=watch.keep_days), _PRUNED_AT_ONCE)
+    keys = [str(k) for k in p.observatory.claim(now, now - timedelta(seconds=watch.check_every_s), watch.claim)]
+    return [keys[start : start + _SHARD] for start in range(0, len(keys), _SHARD)]
+
+
+@task(name="check", **VENDOR)
+def check(keys: list[str]) -> int:
+    """Check some integrations from every side, within the vendors' budgets. Read-only.
+
+    Returns:
+        How many.
+    """
+    p = wiring.ports()
+    checking = Checking(p.ledger, p.secrets, p.gong, p.hub, p.observatory, p.clock)
+    checked = checking.check_many([IntegrationKey.parse(key) for key in keys], p.settings.watch.threads)
+    _warn(c.problem for c in checked if c.problem)
+    for one in checked:
+        for transition in one.transitions:
+            events.drift(one.key, transition.condition.cause.value, raised=transition.condition.raised)
+    artifacts.fleet(p.observatory.fleet())
+    return len(checked)
+
+
 @task(name="notices", **LEDGER)
 def notices() -> int:
     """Send what people are to be told. A channel that fails is tried again, and fails nothing.
@@ -63,7 +114,8 @@ def notices() -> int:
         How many messages were taken.
     """
     p = wiring.ports()
-    delivered = deliver(p.outbox, p.channels, p.notifier, p.clock, page_of(lambda: p.runs, p.settings.notify.link_text))
+    page = page_of(lambda: p.runs, str(p.settings.notify_link or ""))
+    delivered = deliver(p.outbox, p.channels, p.notifier, p.clock, page)
     _warn((*delivered.problems, *delivered.given_up))
     get_run_logger().info("sent: %s, waiting: %s", delivered.sent, delivered.waiting)
     return delivered.sent

@@ -74,7 +74,9 @@ def run_demo(out: Path, *, keep: bool, assisted: bool) -> int:
     shutil.rmtree(state, ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
     typer.echo("starting PostgreSQL, OpenBao, Prefect and the twins of Gong and StackOne …")
-    with Stack(state, migrate.upgrade, options).up() as running:
+    # A week passes in a moment here, so nobody should wait for the next look of a run.
+    settings = {"KEYTURN_WAITING__LONGEST_INTERVAL_S": "1", "KEYTURN_WAITING__IN_PROCESS_S": "20"}
+    with Stack(state, migrate.upgrade, options, settings=settings).up() as running:
         _say_where(running)
         report = _play(running)
         (out / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
@@ -127,7 +129,9 @@ def _where(running: Running) -> dict[str, object]:
 def _play(running: Running) -> dict[str, Any]:
     from keyturn import settings
     from keyturn.errors import KeyturnError
-    from keyturn.sandbox.demo import Cast, Demo
+    from keyturn.sandbox.demo import Demo
+    from keyturn.sandbox.demo_rotation import Turns
+    from keyturn.sandbox.scene import Cast
     from keyturn.wiring import Ports, quiet_http
 
     quiet_http()
@@ -136,7 +140,9 @@ def _play(running: Running) -> dict[str, Any]:
     ports = Ports(settings.load(environment))
     cast = Cast.of(running, environment)
     try:
-        return Demo(cast, ports, typer.echo).play()
+        onboarded = Demo(cast, ports, typer.echo).play()
+        turned = Turns(cast, ports, typer.echo, running=running).play() if onboarded["ok"] else {}
+        return onboarded | turned | {"ok": bool(turned) and all(scene["ok"] for scene in turned.values())}
     except KeyturnError as error:
         typer.secho(str(error), err=True, fg=typer.colors.RED)
         typer.echo(f"logs: {running.logs}", err=True)

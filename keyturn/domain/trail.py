@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
+from itertools import islice
 from uuid import UUID
 
 from keyturn.errors import RefusedError
@@ -163,48 +165,52 @@ def seal(head: Head, text: str) -> Chained:
 
 
 def follow(rows: Iterable[Chained], start: Head = GENESIS, known: Head = GENESIS) -> Inspection:
-    """Follow a trail row by row up to its end or its first fault. Keeps nothing of what it has seen but the head.
+    """Follow a trail row by row up to its end or its first fault, however long it is.
 
     Args:
         rows: those after `start`, by their numbers.
         start: where to begin; without a hash the first row's `prev` is taken as it is.
         known: a head that was kept elsewhere, and must be one of the rows.
     """
-    left, head = iter(rows), start
+    left, head, recent = iter(rows), start, deque[str](maxlen=_NEARBY)
     for row in left:
-        fault = _misfit(row, head, left) or _disowned(row, known)
+        fault = _out_of_line(row, head, left, recent) or _disowned(row, known)
         if fault:
             return Inspection(head, head.seq - start.seq, fault)
         head = Head(row.seq, row.hash)
+        recent.append(row.hash)
     return Inspection(head, head.seq - start.seq, _cut_off(head, known))
 
 
-def _misfit(row: Chained, head: Head, following: Iterable[Chained]) -> Fault | None:
+def _out_of_line(row: Chained, head: Head, left: Iterator[Chained], recent: Container[str]) -> Fault | None:
     expected = head.seq + 1
     if row.seq < expected:
         return Fault(FaultKind.INSERTED, row.seq, f"there is one row too many with the number {row.seq}")
     if row.seq > expected:
         return _missing(expected, row.seq - 1)
     if not row.intact:
-        return _explained(row, next(iter(following), None))
+        return _explained(row, [_origin(after) for after in islice(left, 2)], copied=row.hash in recent)
     if head.hash and row.prev != head.hash:
         return _replaced(head, row)
     return None
 
 
-def _explained(row: Chained, after: Chained | None) -> Fault:
-    """Tell a changed row from one that stands where another one was: its hash still tells the place it was made for."""
-    origin = _origin(row)
-    if origin is None and after and _origin(after) == row.seq:
-        origin = row.seq
-        return Fault(FaultKind.INSERTED, row.seq, f"row {row.seq} was put in; the one it pushed on is intact")
-    if origin is None:
-        return Fault(FaultKind.CHANGED, row.seq, f"row {row.seq} was changed after it was written")
-    if origin < row.seq:
-        says = f"a row was put in as row {origin}, or before it: what was written as row {origin} is row {row.seq} now"
+def _explained(row: Chained, after: Sequence[int | None], *, copied: bool) -> Fault:
+    """Tell a changed row from one that stands where another one was.
+
+    A row's hash still tells the number it was written under, and so do those of the two rows `after` it.
+    """
+    place, origin = row.seq, _origin(row)
+    if origin is not None and origin < place and not copied:
+        says = f"a row was put in as row {origin}: what was written under that number is row {place} now"
         return Fault(FaultKind.INSERTED, origin, says)
-    says = f"row {row.seq} is missing; in its place stands what was written as row {origin}"
-    return Fault(FaultKind.MISSING, row.seq, says)
+    pushed_on, stranger = after[:1] == [place], origin is None or copied
+    if (pushed_on and (stranger or after[1:] == [place + 1])) or (copied and not after):
+        return Fault(FaultKind.INSERTED, place, f"row {place} was put in; what stood there was pushed on, if anything")
+    if stranger:
+        return Fault(FaultKind.CHANGED, place, f"row {place} was changed after it was written")
+    says = f"row {place} is missing; in its place stands what was written as row {origin}"
+    return Fault(FaultKind.MISSING, place, says)
 
 
 def _origin(row: Chained) -> int | None:

@@ -66,9 +66,12 @@ class PostgresTrail(Trail):
             return follow(rows, Head(known.seq - 1, "") if part else GENESIS, known)
 
     def _rows(self, asked: Any) -> Generator[Chained, None, None]:  # noqa: ANN401  a select of the columns of _ROWS
-        with translated(self._engine.url, "audit trail"), self._engine.connect() as connection:
-            with connection.execution_options(yield_per=_BATCH).execute(asked) as found:
-                yield from map(_chained, found)
+        with (
+            translated(self._engine.url, "audit trail"),
+            self._engine.connect().execution_options(yield_per=_BATCH) as connection,
+            connection.execute(asked) as found,
+        ):
+            yield from map(_chained, found)
 
 
 def _head(connection: Connection) -> Head:

@@ -81,6 +81,10 @@ class GongAdmin(_Browser):
             self._browser.post(f"{_API}/{integration}/trusted-ips", data=ips).raise_for_status()
         return Pair(integration, _client_id(listing.text, integration), self.show_secret(integration))
 
+    def newest_integration(self) -> str:
+        """The id of the integration that the table shows last."""
+        return _newest(self._browser.get(_API).raise_for_status().text)
+
     def show_secret(self, integration: str) -> str:
         """Press *Show secret*."""
         page = self._browser.post(f"{_API}/{integration}/show-secret")

@@ -47,3 +47,14 @@ def test_pending_migrations_are_a_finding(office: Any, new_database: Callable[[]
     checks = office.command.having(KEYTURN_LEDGER__URL=new_database()).json("doctor", code=1)["checks"]
     (ledger,) = [c for c in checks if c["name"] == "ledger"]
     assert (ledger["ok"], "0001" in ledger["found"], "keyturn db upgrade" in ledger["remedy"]) == (False, True, True)
+
+
+def test_a_clock_that_can_be_moved_is_a_fault_anywhere_but_in_a_sandbox(command: Any, lost: Any) -> None:
+    """It is fine while Gong is on this machine, and a fault, with its remedy, as soon as it is not."""
+    (command.folder / "clock.json").write_text('{"offset_seconds": 604800}')
+    moved = {"KEYTURN_SANDBOX_CLOCK": "clock.json"}
+    (fine,) = [c for c in lost.having(**moved).json("doctor", code=1)["checks"] if c["name"] == "clock"]
+    assert (fine["ok"], fine["found"]) == (True, "a sandbox's, 168 hours ahead")
+    (fault,) = [c for c in command.having(**moved).json("doctor", code=1)["checks"] if c["name"] == "clock"]
+    assert (fault["ok"], "Gong is not on this machine" in fault["found"]) == (False, True)
+    assert "Unset KEYTURN_SANDBOX_CLOCK" in fault["remedy"]

@@ -28,7 +28,7 @@ def commands(group: Any, *above: str) -> Iterator[tuple[tuple[str, ...], Any]]:
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
             yield from commands(command, *above, name)
-        else:
+        if not hasattr(command, "commands") or command.invoke_without_command:
             yield (*above, name), command
 
 

@@ -5,6 +5,10 @@ from typing import Any
 
 import pytest
 
+from keyturn import settings
+from keyturn.cli.checkup import _asked, _channels
+from keyturn.domain.checkup import Check
+from keyturn.wiring import Ports
 from tests.fakes.inbox import Inbox, inbox
 
 CANARY = "c4n4ryOfTheChannel"
@@ -95,14 +99,15 @@ def test_without_channels_there_is_nothing_to_try(worker: Any) -> None:
 
 def test_doctor_says_what_there_is(worker: Any, configure: Configure) -> None:
     """None is worth a word and no fault; faulty ones are a fault, named by their field."""
+    ports = Ports(settings.load(worker.environment))
 
-    def check() -> dict[str, Any]:
-        checks = worker.json("doctor", code=1)["checks"]  # its ledger is away
-        return next(c for c in checks if c["name"] == "notify: channels")
+    def check() -> Check:
+        return _asked("notify: channels", lambda: _channels(ports))
 
-    assert (check()["ok"], "nobody" in check()["found"], check()["remedy"] != "") == (True, True, True)
+    none = check()
+    assert (none.ok, "nobody" in none.found, none.remedy != "") == (True, True, True)
     configure({"name": "ops", "url": CANARY})
     faulty = check()
-    assert faulty["ok"] is False
-    assert "channels.0.url" in faulty["found"]
+    assert faulty.ok is False
+    assert "channels.0.url" in faulty.found
     assert CANARY not in str(faulty)

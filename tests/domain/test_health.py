@@ -25,7 +25,6 @@ from keyturn.domain.notice import SEVERITIES, Event, Severity
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 CAUSE = Cause.PROFILE_EDITED
-SEEN, WELL = "seen", "well"
 
 
 def drift(cause: Cause = CAUSE, evidence: str = "it was edited") -> Drift:

@@ -109,6 +109,24 @@ def test_an_inserted_row_is_named(row: int, *, forged: bool) -> None:
     assert fault_of(renumbered(rows)) == (FaultKind.INSERTED, row)
 
 
+@pytest.mark.parametrize("row", range(1, LENGTH + 2))
+@pytest.mark.parametrize("copied", [0, 3, LENGTH - 1])
+def test_an_inserted_copy_is_named(row: int, copied: int) -> None:
+    """A row from further up or down, hash and all, or one more of the same; also behind the last one."""
+    rows = trail()
+    rows.insert(row - 1, rows[copied])
+    kind, first = fault_of(renumbered(rows)) or (None, 0)
+    # Before or behind itself a row and its copy are the same, and the later one is the copy.
+    assert (kind, first) == (FaultKind.INSERTED, row + (row == copied + 1))
+
+
+def test_a_row_replaced_by_a_copy_is_a_changed_row() -> None:
+    """Its neighbours are where they were."""
+    rows = trail()
+    rows[5] = rows[2]
+    assert fault_of(renumbered(rows)) == (FaultKind.CHANGED, 6)
+
+
 @pytest.mark.parametrize("number", [0, -3, 1])
 def test_a_number_too_many_is_an_insertion(number: int) -> None:
     """Before the first row, or under a number that there is already."""

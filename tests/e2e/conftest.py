@@ -30,7 +30,7 @@ from keyturn.domain.gate import Gate, GateKind
 from keyturn.domain.integration import IntegrationKey
 from keyturn.ledger import migrate
 from keyturn.sandbox.assets import asset
-from keyturn.sandbox.demo import Cast, CommandLine
+from keyturn.sandbox.scene import Cast, CommandLine
 from keyturn.sandbox.people import GongAdmin, Pair, StackOneAdmin
 from keyturn.sandbox.stack import Running, Stack
 from keyturn.sandbox.twin_servers import TwinOptions

@@ -37,6 +37,7 @@ from keyturn.sandbox.openbao import OpenBao
 from keyturn.sandbox.postgres import Postgres
 from keyturn.sandbox.stack import Stack
 from keyturn.sandbox.vault_api import VaultApi
+from keyturn.services.journey import Journey
 from keyturn.wiring import quiet_http
 from tests.e2e.conftest import World, _world
 
@@ -192,14 +193,14 @@ class Replay:
         """Answer every gate after the first, until the attempt ends."""
         answered = {first.id}
 
-        def over() -> bool:
+        def turn() -> Gate | Journey | None:
             now = self.world.now(first.key)
-            for gate in (g for g in now.gates if g.id not in answered):
-                self.answer(gate)
-                answered.add(gate.id)
-            return bool(now.attempt and now.attempt.ended_at)
+            over = now if now.attempt and now.attempt.ended_at else None
+            return over or next((gate for gate in now.gates if gate.id not in answered), None)
 
-        self.world.until(over, f"{first.key} ends")
+        while isinstance(found := self.world.until(turn, f"{first.key} goes on after {first.kind}"), Gate):
+            self.answer(found)
+            answered.add(found.id)
 
 
 @pytest.fixture(scope="module", params=RECORDED, ids=lambda path: path.parent.name)

@@ -144,4 +144,5 @@ def test_a_used_wrapping_token_pages_somebody(
     assert "gina" not in str(notice)
     clock.move(days=1)
     hand_in()
-    assert [n.event for n in told() if n.about != notice.about] == [Event.WRAPPING_TOKEN_USED]
+    alerts = {n.about for n in told() if n.event is Event.WRAPPING_TOKEN_USED}
+    assert len(alerts - {notice.about}) == 1

@@ -202,7 +202,7 @@ def test_its_environment_is_a_valid_configuration(second: Second, monkeypatch: p
 
 
 def test_time_is_moved_on_together_and_the_watch_asked_at_once(second: Second) -> None:
-    """keyturn's clock and both twins' are ahead by as much, also after a second move, and Prefect has a run to make."""
+    """All three clocks are ahead by as much, also after a second move, and Prefect has runs of the watch to make."""
     before = runs_of_the_watch(second)
     assert second.running.advance(timedelta(days=7)) == timedelta(days=7)
     assert second.running.advance(timedelta(hours=36)) == timedelta(days=8, hours=12)

@@ -17,7 +17,7 @@ from psycopg import sql
 
 from keyturn import settings
 from keyturn.sandbox.assets import asset
-from keyturn.sandbox.demo import Cast, CommandLine
+from keyturn.sandbox.scene import Cast, CommandLine
 from keyturn.sandbox.openbao import OpenBao, start_openbao
 from keyturn.sandbox.people import GongAdmin, StackOneAdmin
 from keyturn.sandbox.ports import free_port

@@ -9,7 +9,8 @@ import psycopg
 import pytest
 
 from keyturn.domain.verdict import Layer
-from keyturn.sandbox.demo import KEY, CommandLine, Demo
+from keyturn.sandbox.demo import Demo
+from keyturn.sandbox.scene import KEY, CommandLine
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
 

@@ -21,7 +21,7 @@ from keyturn.services.rotation.asking import Rotating
 from keyturn.services.watch import Watch
 from tests.fakes.crashing import Crash
 from tests.services.rotation.machine_run import Process
-from tests.services.rotation.machine_world import BOB, GRACE, KEY, OLGA, Click, World
+from tests.services.rotation.machine_world import CAROL, GRACE, KEY, OLGA, Click, World
 
 _HOUR = timedelta(hours=1)
 
@@ -133,7 +133,7 @@ class People:
             return
         match gate.kind:
             case GateKind.APPROVE:
-                self.decide(BOB, gate.digest)
+                self.decide(CAROL, gate.digest)
             case GateKind.GONG_ROTATION:
                 self._turn(gate)
             case GateKind.STACKONE_FORM:

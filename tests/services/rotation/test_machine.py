@@ -1,0 +1,331 @@
+"""Rotations under everything that can happen at once, 2,000 times: the invariants of design section 6 hold.
+
+What one example does is short; together they cross every step with crashes, lost answers, second executions, clicks that
+come early, late or twice, wrong hand-ins, wishes at the wrong moment and weeks of waiting. Then everybody does what is
+asked, and the rotation has to come to an end.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from datetime import timedelta
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+
+from flows import rotation as flow
+from keyturn.domain.attempt import ROTATION_STAGES, Terms
+from keyturn.domain.gate import GateKind
+from keyturn.services.intake import Told
+from tests.fakes.crashing import When
+from tests.services.rotation import machine_run
+from tests.services.rotation.machine_people import People
+from tests.services.rotation.machine_run import Process
+from tests.services.rotation.machine_truth import Truth
+from tests.services.rotation.machine_world import ALICE, BOB, GRACE, OLGA, PEOPLE, World
+
+EXAMPLES = 300
+STEPS = 25
+
+EFFECTS = (
+    "ledger.begin_execution",
+    "ledger.exclusive",
+    "ledger.deciding",
+    "ledger.finish",
+    "ledger.halt",
+    "ledger.hold",
+    "ledger.bind_run",
+    "ledger.restarted",
+    "ledger.open_rotation",
+    "ledger.wish",
+    "ledger.unhalt",
+    "ledger.manifest",
+    "ledger.receipts",
+    "secrets.pointer",
+    "secrets.write_pointer",
+    "secrets.read",
+    "hub.profiles",
+    "hub.account",
+    "hub.list_users",
+    "hub.session",
+    "hub.create_session",
+    "writers.choose",
+    "writer.update",
+    "outbox.tell",
+    "runs.start",
+    "runs.resume",
+    "runs.state",
+)
+_JUMPS = (
+    timedelta(minutes=5),
+    timedelta(hours=3),
+    timedelta(days=1, hours=3),
+    timedelta(days=4),
+    timedelta(days=7, hours=1),
+    timedelta(days=21),
+)
+_DIE = ("crash", "lose", "outage", "overtaken", "frozen")
+
+
+class Rotation(RuleBasedStateMachine):
+    """One integration, and everything that happens to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left: list[Process] = []
+
+    @initialize(by_hand=st.booleans(), tells=st.sampled_from((True, True, True, False)), started=st.booleans())
+    def onboarded(self, *, by_hand: bool, tells: bool, started: bool) -> None:
+        """StackOne can be written by API or not, and Gong tells a wrong pair or not."""
+        self.world = World(by_hand=by_hand, tells=tells)
+        self.people, self.truth = People(self.world), Truth(self.world)
+        if started:
+            self.people.start(ALICE, Terms())
+
+    # --- the machine's own doing
+
+    @rule(trouble=st.none() | st.tuples(st.sampled_from(_DIE), st.sampled_from(EFFECTS), st.sampled_from(When)))
+    def run(self, trouble: tuple[str, str, When] | None) -> None:
+        """Workers take up what waits for them, and something may happen to them."""
+        self._plan(trouble)
+        for process in self.people.taken_up():
+            process.finish()
+        self.world.troubles.clear()
+
+    @rule(steps=st.integers(1, 8))
+    def run_a_little(self, steps: int) -> None:
+        """A process stands still after a few steps; it goes on later, perhaps too late."""
+        for process in self.people.taken_up():
+            if all([process.step() for _ in range(steps)]):
+                self.left.append(process)
+
+    @precondition(lambda self: self.left)
+    @rule(which=st.integers(0, 3), steps=st.integers(1, 8))
+    def go_on(self, which: int, steps: int) -> None:
+        """One of them goes on, whatever others have done meanwhile."""
+        process = self.left[which % len(self.left)]
+        if not all([process.step() for _ in range(steps)]):
+            self.left.remove(process)
+
+    @rule()
+    def watch(self) -> None:
+        """The watch makes a round."""
+        self.people.watch()
+
+    @rule(jump=st.sampled_from(_JUMPS), busy=st.booleans())
+    def time_passes(self, jump: timedelta, *, busy: bool) -> None:
+        """Minutes or weeks, with customers calling or not."""
+        self.world.pass_time(jump, busy=busy)
+
+    # --- what people do as they are asked
+
+    @rule(times=st.integers(1, 6))
+    def everybody_helps(self, times: int) -> None:
+        """The rotation makes progress, as on most days."""
+        for _ in range(times):
+            self.people.watch()
+            for process in self.people.taken_up():
+                process.finish()
+            self.people.cooperate()
+
+    @rule(who=st.sampled_from((ALICE, BOB, OLGA)), terms=st.sampled_from((Terms(), Terms(), Terms(compromised=True))))
+    def start(self, who: object, terms: Terms) -> None:
+        """Somebody starts a rotation, or tries to."""
+        self.people.start(who, terms)
+
+    @rule(who=st.sampled_from(PEOPLE), digest=st.sampled_from(("seen", "seen", "seen", "other")), yes=st.booleans())
+    def decide(self, who: object, digest: str, *, yes: bool) -> None:
+        """Somebody approves or rejects: the requester too, twice too, on another digest too."""
+        gate = self.people.gate(GateKind.APPROVE)
+        if gate is not None:
+            seen = gate.digest if digest == "seen" else "0" * 64
+            self.people.decide(who, seen, approved=yes)
+
+    @rule(tells=st.booleans())
+    def link(self, *, tells: bool) -> None:  # noqa: ARG002  drawn for nothing: a shape that shrinks well
+        """Gong's admin makes a link and consents."""
+        self.people.link()
+
+    @precondition(lambda self: self.people.gate(GateKind.STACKONE_FORM))
+    @rule()
+    def fill_in_form(self) -> None:
+        """Somebody fills in StackOne's form as asked."""
+        self.people.fill_in_form()
+
+    # --- what people do otherwise
+
+    @rule(grace_hours=st.sampled_from((168, 168, 26, 1, 0)))
+    def click(self, grace_hours: int) -> None:
+        """Somebody clicks in Gong: early, late, twice, or with another grace."""
+        asked = self.people.gate(GateKind.GONG_ROTATION)
+        since = [c for c in self.world.clipboard if asked and c.at >= asked.opened_at]
+        wanted = asked is not None and not since and "refused_because" not in asked.question
+        self.world.tampered |= not wanted
+        self.world.click(grace_hours)
+
+    @precondition(lambda self: self.people.gate(GateKind.GONG_ROTATION))
+    @rule(which=st.sampled_from(("newest", "newest", "older", "in use", "wrong", "garbled", "other id")), tells=st.booleans())
+    def hand_in(self, which: str, *, tells: bool) -> None:
+        """Something is handed in as the new secret."""
+        clicks, told = self.world.clipboard, Told()
+        if which in ("newest", "older") and clicks:
+            self.people.hand_in_click(clicks[-1 if which == "newest" else 0], tells=tells)
+        elif which == "in use":
+            self.people.hand_in(self.world.secret(self.world.pointer.current), told)
+        elif which == "garbled" and clicks:
+            self.people.hand_in(f" {clicks[-1].secret}\n", told)
+        elif which == "other id" and clicks:
+            self.people.hand_in(clicks[-1].secret, told, client_id="client-of-globex")
+        else:
+            self.people.hand_in("not-a-secret-of-gong-at-all", told)
+
+    @rule(forgets=st.booleans())
+    def lost(self, *, forgets: bool) -> None:
+        """Gong's admin says that the new secret is lost; mostly it is."""
+        if forgets:
+            self.world.clipboard.clear()
+        self.people.say(self.people.rotating.lost, GRACE)
+
+    @rule(who=st.sampled_from((OLGA, BOB)))
+    def roll_back(self, who: object) -> None:
+        """Somebody wants the older secret back."""
+        self.people.say(self.people.rotating.roll_back, who)
+
+    @rule()
+    def resume(self) -> None:
+        """An operator lets a halted rotation go on."""
+        self.people.say(self.people.rotating.resume, OLGA)
+
+    @rule()
+    def abandon(self) -> None:
+        """An operator gives up."""
+        self.people.say(self.people.rotating.abandon, OLGA)
+
+    @rule(with_what=st.sampled_from(("current", "oldest", "garbage")))
+    def edit_profile(self, with_what: str) -> None:
+        """Somebody changes the profile by hand, unasked."""
+        world = self.world
+        secret = {"current": world.held(), "oldest": world.gong.values[0], "garbage": "put-in-by-hand"}[with_what]
+        world.tampered = True
+        world.stackone.edit_profile(world.profile_id, world.pair(secret))
+
+    @rule()
+    def reset(self) -> None:
+        """Somebody resets the secret in Gong: everything before is dead at once."""
+        self.world.tampered = True
+        self.world.click(0)
+
+    # --- what always holds
+
+    @invariant()
+    def invariant_1_current_was_verified(self) -> None:
+        assert not (wrong := self.truth.current_was_verified()), wrong
+
+    @invariant()
+    def invariant_2_no_click_inside_a_grace(self) -> None:
+        assert not (wrong := self.truth.one_pending_and_no_click_inside_a_grace()), wrong
+
+    @invariant()
+    def invariant_3_pending_is_never_lost(self) -> None:
+        assert not (wrong := self.truth.pending_is_never_lost()), wrong
+
+    @invariant()
+    def invariant_4_a_dead_secret_is_never_used(self) -> None:
+        assert not (wrong := self.truth.a_dead_secret_is_never_used()), wrong
+
+    @invariant()
+    def invariant_5_no_secret_is_kept(self) -> None:
+        assert not (wrong := self.truth.no_secret_is_kept()), wrong
+
+    @invariant()
+    def invariant_6_one_profile(self) -> None:
+        assert not (wrong := self.truth.one_profile()), wrong
+
+    @invariant()
+    def invariant_7_approvals_count_from_others(self) -> None:
+        assert not (wrong := self.truth.approvals_count_from_others()), wrong
+
+    @invariant()
+    def invariant_8_what_is_unknown_is_not_done(self) -> None:
+        assert not (wrong := self.truth.what_is_unknown_is_not_done()), wrong
+
+    @invariant()
+    def invariant_9_done_is_proven(self) -> None:
+        assert not (wrong := self.truth.done_is_proven()), wrong
+
+    @invariant()
+    def invariant_10_one_active_attempt(self) -> None:
+        assert not (wrong := self.truth.one_active_attempt()), wrong
+
+    def teardown(self) -> None:
+        """When everybody does what is asked, the rotation ends or is clearly halted."""
+        if not hasattr(self, "world"):
+            return
+        for process in self.left:
+            process.finish()
+        self.people.bring_to_an_end()
+        attempt = self.people.attempt()
+        assert attempt is None or (not attempt.moves and attempt.reason), f"it neither ends nor halts: {attempt}"
+
+    def _plan(self, trouble: tuple[str, str, When] | None) -> None:
+        if trouble is None:
+            return
+        what, call, when = trouble
+        troubles = self.world.troubles
+        match what:
+            case "crash":
+                troubles.crash(call, when)
+            case "lose":
+                troubles.lose(call, when)
+            case "outage":
+                for _ in range(8):
+                    troubles.lose(call, when)
+            case "overtaken":
+                troubles.meanwhile(call, when, self._overtake)
+            case _:
+                troubles.meanwhile(call, when, self._freeze)
+
+    def _overtake(self) -> None:
+        """Another execution of the attempt begins and goes on as far as it can."""
+        attempt = self.people.attempt()
+        if attempt is not None and attempt.moves:
+            Process(self.world, self.world.runs.start(attempt)).finish()
+
+    def _freeze(self) -> None:
+        """The process stands still until PostgreSQL takes the attempt from it, and another one goes on."""
+        self.world.rows.cut()
+        self._overtake()
+
+
+def test_rotations_keep_their_invariants() -> None:
+    """Whatever happens, invariants 1 to 10 hold, and a rotation comes to an end."""
+    run_state_machine_as_test(
+        Rotation,
+        settings=settings(
+            max_examples=EXAMPLES,
+            stateful_step_count=STEPS,
+            deadline=None,
+            database=None,
+            print_blob=True,
+            derandomize=False,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def test_the_machine_goes_the_flows_way() -> None:
+    """The order of steps that is tried here is the flow's own, and covers every stage of a rotation."""
+    assert tuple(_called(flow._turned)) == machine_run.ORDER
+    assert tuple(_called(flow.rotate.fn))[-2:] == machine_run.INSTEAD
+    assert set(ROTATION_STAGES) <= set(machine_run.ORDER)
+
+
+def _called(function: object) -> list[str]:
+    """The stages that a flow names, in its order."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    names = [n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)]
+    mine = sorted((n for n in names if n.value.id == "stage"), key=lambda n: (n.lineno, n.col_offset))
+    return [n.attr for n in mine]
