@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keyturn import settings as settings_module
+from keyturn.errors import ConfigurationError
 from keyturn.ports import (
+    Anchor,
     Channels,
     Clock,
     ConnectorHub,
@@ -25,7 +27,9 @@ from keyturn.ports import (
     ProfileWriters,
     Runs,
     SecretStore,
+    Signer,
     TokenEndpoint,
+    Trail,
 )
 from keyturn.settings import Settings
 
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
 
     from keyturn.clients.stackone.hub import StackOneHub
     from keyturn.clients.transport import Transport
+    from keyturn.clients.vault.session import VaultSession
 
 
 class Ports:
@@ -70,6 +75,21 @@ class Ports:
         from keyturn.ledger.observatory import PostgresObservatory
 
         return PostgresObservatory(self._engine, self.clock, self.settings.ledger.lock_timeout_s)
+
+    @cached_property
+    def trail(self) -> Trail:
+        """The ledger's audit trail as a chain."""
+        from keyturn.ledger.trail import PostgresTrail
+
+        return PostgresTrail(self._engine)
+
+    @cached_property
+    def anchor(self) -> Anchor:
+        """Where the trail's head is kept, in Vault."""
+        from keyturn.clients.vault.anchor import VaultAnchor
+        from keyturn.clients.vault.session import VaultSession
+
+        return VaultAnchor(VaultSession(self.settings.vault), self.settings.vault)
 
     @cached_property
     def secrets(self) -> SecretStore:
@@ -156,6 +176,31 @@ def personal_vault(settings: Settings, environ: Mapping[str, str], home: Path) -
     from keyturn.clients.vault.session import VaultSession
 
     return VaultPerson(VaultSession(settings.vault, person_token(environ, home)), settings.vault)
+
+
+def anchor_at_hand(settings: Settings, environ: Mapping[str, str], home: Path) -> Anchor:
+    """Where the trail's head is kept, for whoever is at the keyboard: keyturn itself, or a person."""
+    from keyturn.clients.vault.anchor import VaultAnchor
+
+    return VaultAnchor(_session_at_hand(settings, environ, home), settings.vault)
+
+
+def signer_at_hand(settings: Settings, environ: Mapping[str, str], home: Path) -> Signer:
+    """What evidence is signed with, for whoever is at the keyboard: keyturn itself, or a person."""
+    from keyturn.clients.vault.signer import VaultSigner
+
+    return VaultSigner(_session_at_hand(settings, environ, home), settings.vault)
+
+
+def _session_at_hand(settings: Settings, environ: Mapping[str, str], home: Path) -> VaultSession:
+    """A session by keyturn's own sign-in if there is one, otherwise with the person's token."""
+    from keyturn.clients.vault.person import person_token
+    from keyturn.clients.vault.session import VaultSession
+
+    try:
+        return VaultSession(settings.vault)
+    except ConfigurationError:
+        return VaultSession(settings.vault, person_token(environ, home))
 
 
 def quiet_http() -> None:

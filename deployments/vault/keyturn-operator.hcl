@@ -19,6 +19,20 @@ path "sys/wrapping/unwrap" {
   capabilities = ["update"]
 }
 
+# `keyturn audit verify` compares the trail with its head that is kept here.
+path "keyturn/data/audit/head" {
+  capabilities = ["read"]
+}
+
+# Evidence files. Vault's audit file says who signed.
+path "transit/sign/keyturn-evidence" {
+  capabilities = ["update"]
+}
+
+path "transit/keys/keyturn-evidence" {
+  capabilities = ["read"]
+}
+
 path "keyturn/config" {
   capabilities = ["read"]
 }

@@ -18,6 +18,11 @@ path "keyturn/data/notify/channels" {
   capabilities = ["read"]
 }
 
+# The audit trail's head, which the watch keeps here, out of reach of the ledger's database.
+path "keyturn/data/audit/head" {
+  capabilities = ["create", "read", "update"]
+}
+
 # `keyturn doctor` checks that the mount is KV version 2, demands check-and-set, and keeps enough versions.
 path "keyturn/config" {
   capabilities = ["read"]
@@ -30,6 +35,15 @@ path "sys/internal/ui/mounts/keyturn" {
 # Fingerprints are keyed: whoever sees one learns nothing without Vault.
 path "transit/hmac/keyturn-fingerprint" {
   capabilities = ["update"]
+}
+
+# Evidence files.
+path "transit/sign/keyturn-evidence" {
+  capabilities = ["update"]
+}
+
+path "transit/keys/keyturn-evidence" {
+  capabilities = ["read"]
 }
 
 # Tells `keyturn doctor` which of these rights the token has.

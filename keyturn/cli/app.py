@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from keyturn.cli import database, local, looking, notifying, people, rotating, running
+from keyturn.cli import database, evidence, local, looking, notifying, people, rotating, running
 from keyturn.errors import KeyturnError
 
 app = typer.Typer(
@@ -22,6 +22,8 @@ app = typer.Typer(
 for module in (local, looking, running, people):
     module.add_to(app)
 app.add_typer(rotating.app, name="rotate")
+app.add_typer(evidence.audit, name="audit")
+app.add_typer(evidence.app, name="evidence")
 app.add_typer(database.app, name="db")
 app.add_typer(notifying.app, name="notify")
 

@@ -15,11 +15,13 @@ Note = Annotated[str, typer.Option("--note", help="A note for the audit trail.")
 class KeyOrCommand(TyperGroup):
     """A group whose first command may be left out: `keyturn rotate KEY` beside `keyturn rotate rollback KEY`.
 
-    A key has a slash in it and a manifest a suffix, so neither is ever the name of a command.
+    A key has a slash in it and a manifest a suffix, so neither is ever the name of a command. A group that does not
+    answer nothing by help takes that for its first command, too: `keyturn audit`.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  typer keeps its context class private
         """Put the first command's name in front of what is not a command itself."""
-        if args and args[0] not in (*self.commands, *ctx.help_option_names):
+        bare = not args and not self.no_args_is_help
+        if bare or (args and args[0] not in (*self.commands, *ctx.help_option_names)):
             args = [next(iter(self.commands)), *args]
         return super().parse_args(ctx, args)

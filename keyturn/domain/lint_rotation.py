@@ -88,13 +88,13 @@ def _closed_for(rotation: Rotation, first: Blackout) -> int:
     """For how many days nothing is allowed once a blackout has begun: others and days without window may follow it."""
     allowed = _allowed_days(rotation.window)
     day = _next_allowed(first.until, allowed)
-    while day is not None and (ends := _ends_of(rotation.blackout, day)):
-        day = _next_allowed(max(ends), allowed)
+    while day is not None and (over := _blackout_of(rotation.blackout, day)):
+        day = _next_allowed(over.until, allowed)
     return (day - first.from_).days if day is not None else 0
 
 
-def _ends_of(blackouts: Sequence[Blackout], day: date) -> list[date]:
-    return [blackout.until for blackout in blackouts if blackout.from_ <= day <= blackout.until]
+def _blackout_of(blackouts: Sequence[Blackout], day: date) -> Blackout | None:
+    return next((blackout for blackout in blackouts if blackout.from_ <= day <= blackout.until), None)
 
 
 def _next_allowed(day: date, allowed: frozenset[Day]) -> date | None:

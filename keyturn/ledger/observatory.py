@@ -190,8 +190,9 @@ def _notice(key: IntegrationKey, transition: Transition) -> Notice:
 
 def _newest(key: IntegrationKey | None) -> Any:  # noqa: ANN401  a select of all columns
     """The newest observation of each subject: one probe of the index for each, however many observations there are."""
-    subjects = func.unnest(literal([s.value for s in Subject], ARRAY(Text))).column_valued("subject")
-    mine = observations.c.key == integrations.c.key, observations.c.subject == subjects
+    named = func.unnest(literal([s.value for s in Subject], ARRAY(Text))).table_valued("subject")
+    subjects = named.render_derived("subjects")
+    mine = observations.c.key == integrations.c.key, observations.c.subject == subjects.c.subject
     last = select(observations).where(*mine).order_by(observations.c.id.desc()).limit(1).lateral("last")
     asked = select(last).select_from(integrations.join(subjects, literal(True)).join(last, literal(True)))
     return asked.where(integrations.c.key == str(key)) if key is not None else asked

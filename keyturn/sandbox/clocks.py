@@ -37,15 +37,16 @@ def advance(state: Path, by: timedelta) -> timedelta:
         ConfigurationError: there has never been a sandbox in that folder.
         UnavailableError: one of its servers does not answer.
     """
-    ports = _ports(state)
-    file = clock_file(state)
+    ports, file = _ports(state), clock_file(state)
+    prefect = f"http://127.0.0.1:{ports['prefect']}/api"
     offset = ShiftedClock(file).offset() + by
     try:
         with httpx.Client(trust_env=False, timeout=30) as client:
+            client.get(f"{prefect}/health").raise_for_status()  # before anything is moved
             for twin in _TWINS:
                 _bring(client, f"http://127.0.0.1:{ports[twin]}/_twin/clock", offset)
             write_private(file, json.dumps({"offset_seconds": offset.total_seconds()}))
-            run_now(client, f"http://127.0.0.1:{ports['prefect']}/api", _WATCH)
+            run_now(client, prefect, _WATCH)
     except httpx.HTTPError as error:
         problem = f"a server does not answer as it should ({type(error).__name__})"
         raise UnavailableError(str(state), problem, "Start it with `keyturn sandbox`, and look at its logs.") from None

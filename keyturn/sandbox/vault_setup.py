@@ -18,6 +18,7 @@ from keyturn.sandbox.vault_api import VaultApi
 
 MOUNT = "keyturn"
 KEY = "keyturn-fingerprint"
+EVIDENCE_KEY = "keyturn-evidence"
 PEOPLE = {
     "alice": ("requester", "operator"),
     "bob": ("approver",),
@@ -71,6 +72,7 @@ def _mounts(api: VaultApi) -> None:
     if "transit/" not in mounts:
         api.write("sys/mounts/transit", {"type": "transit"})
     api.write(f"transit/keys/{KEY}")
+    api.write(f"transit/keys/{EVIDENCE_KEY}", {"type": "ecdsa-p256"})
     for method in ("approle", "userpass"):
         if f"{method}/" not in methods:
             api.write(f"sys/auth/{method}", {"type": method})

@@ -56,7 +56,7 @@ class Checking:
 
     def look(self, key: IntegrationKey) -> list[Observation]:
         """Look at each subject by itself; none when the integration was never onboarded."""
-        stage = scene(self.ledger, self.secrets, key)
+        stage = scene(self.ledger, key)
         return self._look(stage, Profiles(self.hub)) if stage else []
 
     def check(self, key: IntegrationKey) -> Checked:
@@ -96,7 +96,7 @@ class Checking:
             return Checked(key, problem=str(error))
 
     def _check(self, key: IntegrationKey, profiles: Profiles) -> Checked:
-        seen = scene(self.ledger, self.secrets, key)
+        seen = scene(self.ledger, key)
         if seen is None:
             return Checked(key, onboarded=False)
         observations = self._look(seen, profiles)
@@ -110,5 +110,12 @@ class Checking:
     def _circumstances(self, seen: Scene, observations: Sequence[Observation]) -> Circumstances:
         refused = any(o.subject is Subject.PAIR and o.outcome is Outcome.BAD for o in observations)
         fine_at = self.observatory.last_fine(seen.key, Subject.PAIR) if refused else None
-        waiting = seen.pointer is not None and seen.pointer.pending is not None
-        return Circumstances(str(seen.key), self.clock.now(), fine_at, waiting, seen.rotation is not None)
+        turning = seen.rotation is not None
+        return Circumstances(str(seen.key), self.clock.now(), fine_at, refused and self._waits(seen.key), turning)
+
+    def _waits(self, key: IntegrationKey) -> bool:
+        """Whether a secret lies in Vault that was handed in and never put to use."""
+        try:
+            return self.secrets.pointer(key).pending is not None
+        except KeyturnError:
+            return False

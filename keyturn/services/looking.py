@@ -9,7 +9,7 @@ from datetime import timedelta
 from threading import Lock
 
 from keyturn.domain.attempt import Attempt, AttemptKind, Receipt, Stage, Wish
-from keyturn.domain.credential import CredentialRef, Pointer, Probe, ProbeOutcome
+from keyturn.domain.credential import CredentialRef, Probe, ProbeOutcome
 from keyturn.domain.health import Cause, Observation, Outcome, Subject
 from keyturn.domain.integration import IntegrationKey
 from keyturn.domain.manifest import CONNECTOR
@@ -23,6 +23,8 @@ from keyturn.services.standing import Standing, standing_in_ledger
 OVERDUE_AFTER = timedelta(days=2)
 """How long after the first moment at which a due rotation may begin it counts as overdue: sweeps are a day apart."""
 
+_QUICK = timedelta(seconds=5)  # a look that failed so soon is tried once more: a blip should not cost a round
+
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,60}")
 _SERVER_ERROR, _TOO_MANY = 500, 429
 _SWITCHED_OFF = "probe switched off"
@@ -33,16 +35,12 @@ class Scene:
     """What the looks are about.
 
     Attributes:
-        stands: as the ledger has it; its pointer is empty.
-        pointer: which secret is in use; `None` when Vault did not say.
-        vault: why it did not.
+        stands: as the ledger has it; its pointer is empty, for Vault is looked at like everything else.
         rotation: the rotation under way, if there is one.
         done: the receipts of that rotation.
     """
 
     stands: Standing
-    pointer: Pointer | None
-    vault: str
     rotation: Attempt | None
     done: Mapping[Stage, Receipt]
 
@@ -60,7 +58,7 @@ class Scene:
         return staged and (going_back or not (applied or rolled_back))
 
 
-def scene(ledger: Ledger, secrets: SecretStore, key: IntegrationKey) -> Scene | None:
+def scene(ledger: Ledger, key: IntegrationKey) -> Scene | None:
     """Everything the looks need; `None` when the integration was never onboarded.
 
     Raises:
@@ -71,10 +69,7 @@ def scene(ledger: Ledger, secrets: SecretStore, key: IntegrationKey) -> Scene | 
         return None
     turning = stands.active if stands.active and stands.active.kind is AttemptKind.ROTATION else None
     done = {r.stage: r for r in ledger.receipts(turning.id)} if turning else {}
-    try:
-        return Scene(stands, secrets.pointer(key), "", turning, done)
-    except KeyturnError as error:
-        return Scene(stands, None, _why(error), turning, done)
+    return Scene(stands, turning, done)
 
 
 class Profiles:
@@ -126,18 +121,16 @@ class Look:
 
     def _observed(self, subject: Subject, look: Callable[[Scene], _Says], seen: Scene, *, timed: bool) -> Observation:
         began = self.clock.now()
-        try:
-            says = look(seen)
-        except KeyturnError as error:
-            says = _Says(Outcome.UNKNOWN, _why(error), Cause.NOT_SEEN)
+        says = _tried(look, seen)
         ended = self.clock.now()
+        if says.hint is Cause.NOT_SEEN and ended - began < _QUICK:
+            says = _tried(look, seen)
+            ended = self.clock.now()
         took = round((ended - began) / timedelta(milliseconds=1)) if timed else None
         return Observation(subject, says.outcome, says.evidence, ended, says.hint, took)
 
     def _pair(self, seen: Scene) -> _Says:
-        if seen.pointer is None:
-            return _Says(Outcome.UNKNOWN, seen.vault, Cause.NOT_SEEN)
-        ref = seen.pointer.current
+        ref = self.secrets.pointer(seen.key).current
         if ref is None:
             return _Says(Outcome.UNKNOWN, "no pair is in use yet")
         try:
@@ -161,9 +154,7 @@ class Look:
         return _Says(Outcome.BAD, f"{evidence}, before the grace of the rotation under way is over", Cause.SECRET_RESET)
 
     def _retired(self, seen: Scene) -> _Says:
-        if seen.pointer is None:
-            return _Says(Outcome.UNKNOWN, seen.vault, Cause.NOT_SEEN)
-        ref = seen.pointer.retired
+        ref = self.secrets.pointer(seen.key).retired
         if ref is None:
             return _Says(Outcome.OK, "no secret was retired yet")
         try:
@@ -227,6 +218,13 @@ class Look:
         if seen.stands.active is not None and seen.stands.active.digest == registered.digest:
             return _Says(Outcome.OK, f"{names}; that is under way")
         return _Says(Outcome.BAD, names, Cause.MANIFEST_CHANGED)
+
+
+def _tried(look: Callable[[Scene], _Says], seen: Scene) -> _Says:
+    try:
+        return look(seen)
+    except KeyturnError as error:
+        return _Says(Outcome.UNKNOWN, _why(error), Cause.NOT_SEEN)
 
 
 def _trusted_ips(seen: Scene) -> _Says:

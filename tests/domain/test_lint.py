@@ -107,6 +107,7 @@ def test_a_clean_manifest_has_no_findings() -> None:
         ("rotation", {"every_days": 7, "grace_hours": 168}, ("error", "rotation", "rotation")),
         ("notification", {"remind_after_days": [3, 1]}, ("warning", "notification", "notification")),
         ("notification", {"escalate_after_days": 20}, ("warning", "notification", "notification")),
+        ("notification", {"rearm_after_days": 261}, ("error", "notification", "notification")),
     ],
 )
 def test_each_fault_is_found_at_its_field(where: str, value: Any, expected: tuple[str, str, str]) -> None:

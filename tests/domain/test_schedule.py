@@ -208,6 +208,18 @@ def test_a_window_on_a_day_when_clocks_are_put_forward(
     assert opens_at(policy, at(zone, moment)) == at(zone, opens).astimezone(UTC)
 
 
+def test_no_opening_is_lost_where_one_day_of_looking_ends() -> None:
+    """It looks 24 hours at a time, which may end at the very change of clocks, or reach into the day after the next."""
+    policy = rotation(window={"from": "02:30", "until": "04:00", "timezone": "Europe/Berlin"})
+    change = at("Europe/Berlin", "2026-03-29T03:00").astimezone(UTC)
+    assert opens_at(policy, change - DAY + 3 * HOUR) == change
+    assert opens_at(policy, change - DAY) == change - DAY + HOUR / 2
+    policy = rotation(window={"days": ["sun"], "from": "02:30", "until": "04:00", "timezone": "Europe/Berlin"})
+    assert opens_at(policy, change - DAY) == opens_at(policy, change - 3 * DAY) == change
+    policy = rotation(window={"days": ["mon"], "until": "02:00", "timezone": "America/New_York"})
+    assert opens_at(policy, at("America/New_York", "2026-03-07T23:30")) == at("America/New_York", "2026-03-09T00:00")
+
+
 def test_a_window_in_the_hour_that_comes_twice_opens_twice() -> None:
     """From 2:15 until 2:45 by the clock on the wall, in summer time and then in winter time."""
     policy = rotation(window={"from": "02:15", "until": "02:45", "timezone": "Europe/Berlin"})

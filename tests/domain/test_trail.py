@@ -104,7 +104,7 @@ def test_an_inserted_row_is_named(row: int, *, forged: bool) -> None:
     """The rows behind it were written under lower numbers, and their hashes tell."""
     rows = trail()
     prev = rows[row - 2].hash if row > 1 else GENESIS.hash
-    one_more = seal(Head(row - 1, prev), rows[0].text)
+    one_more = seal(Head(row - 1, prev), rows[0].text.replace("alice", "mallory"))
     rows.insert(row - 1, one_more if forged else replace(one_more, hash="f" * 64))
     assert fault_of(renumbered(rows)) == (FaultKind.INSERTED, row)
 

@@ -97,7 +97,7 @@ values = st.recursive(
 
 
 @given(detail=st.dictionaries(texts, values, max_size=4))
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_jsonb_changes_no_hash(engine: Engine, detail: dict[str, object]) -> None:
     """Whatever JSON an entry holds, what comes back from PostgreSQL is spelled like what went in."""
     with engine.connect() as connection:

@@ -16,7 +16,7 @@ CANARY = 'Kt-c4nary"of\\the/client+secret%&=?<>~7f3a'
 
 _BY_KEY = " WHERE t.key = %(key)s"
 _ABOUT = {
-    **dict.fromkeys(("manifests", "integrations", "attempts", "gates", "audit"), _BY_KEY),
+    **dict.fromkeys(("manifests", "integrations", "attempts", "gates", "audit", "notices"), _BY_KEY),
     "receipts": " WHERE t.attempt_id IN (SELECT id FROM attempts WHERE key = %(key)s)",
     "decisions": " WHERE t.gate_id IN (SELECT id FROM gates WHERE key = %(key)s)",
 }

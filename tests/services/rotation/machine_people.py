@@ -152,7 +152,7 @@ class People:
             self.world.click(int(str(gate.question["grace_hours"])))
         self.hand_in_click(self.world.clipboard[-1], tells=True)
 
-    def bring_to_an_end(self, rounds: int = 40) -> None:
+    def bring_to_an_end(self, rounds: int = 60) -> None:
         """Let everybody do what is asked, and time pass, until the attempt has ended or is halted."""
         for _ in range(rounds):
             attempt = self.attempt()
@@ -162,7 +162,7 @@ class People:
             for process in self.taken_up():
                 process.finish()
             self.cooperate()
-            self.world.pass_time(timedelta(minutes=20), busy=True)
+            self.world.pass_time(timedelta(hours=3), busy=True)
 
     def recover(self) -> None:
         """What an operator does about a rotation that is halted: go on, and if that does not help, begin another."""

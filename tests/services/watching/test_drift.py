@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NoReturn
 
 import pytest
 
 from keyturn.domain.health import Cause, Outcome, Subject, Turn
 from keyturn.domain.manifest import SealedManifest
+from keyturn.errors import UnavailableError
 from tests.services.twins import API_KEY
 from tests.services.watched import Watched, with_ips
 from tests.services.world import World
@@ -200,7 +202,7 @@ def test_cleared_on_real_recovery(watched: Watched) -> None:
     watched.checked()
     world.twins.account_is(watched.account_id, "active")
     assert watched.turned() == []
-    world.twins.fault(world.twins.stackone, "GET /accounts/*", "status", status=503)
+    world.twins.fault(world.twins.stackone, "GET /accounts/*", "status", status=503, count=2)
     assert watched.turned() == []
     assert watched.turned() == [(Cause.CONSENT_LOST, Turn.CLEARED)]
 
@@ -208,7 +210,7 @@ def test_cleared_on_real_recovery(watched: Watched) -> None:
 def test_a_server_that_stays_away(watched: Watched) -> None:
     """Five rounds without a look at the same thing are told of; the looks at other things go on."""
     twins = watched.world.twins
-    twins.fault(twins.stackone, "GET /connector_profiles", "status", status=503, count=5)
+    twins.fault(twins.stackone, "GET /connector_profiles", "status", status=503, count=10)
     assert watched.checked(4) == set()
     assert watched.checked(1) == {Cause.NOT_SEEN}
     assert evidence_of(watched, Cause.NOT_SEEN).startswith("profile: StackOne")
@@ -222,16 +224,23 @@ def test_an_error_hides_no_other_subject(watched: Watched) -> None:
     seen = {o.subject: o.outcome for o in blind.look(watched.world.key)}
     assert {s for s, outcome in seen.items() if outcome is Outcome.UNKNOWN} == {Subject.PAIR, Subject.RETIRED}
     twins = watched.world.twins
-    twins.fault(twins.stackone, "*", "drop_before", count=2)
+    twins.fault(twins.stackone, "*", "drop_before", count=4)
     unknown = {s for s, outcome in watched.outcomes().items() if outcome is Outcome.UNKNOWN}
     assert unknown == {Subject.PROFILE, Subject.ACCOUNTS}
+
+
+def test_a_blip_costs_no_round(watched: Watched) -> None:
+    """A look that fails at once is tried a second time before it counts as unknown."""
+    twins = watched.world.twins
+    twins.fault(twins.stackone, "*", "drop_before")
+    assert set(watched.outcomes().values()) == {Outcome.OK}
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500])
 def test_only_gone_is_gone(watched: Watched, status: int) -> None:
     """A refusal that is about us, and not about the account, says nothing of the account."""
     twins = watched.world.twins
-    twins.fault(twins.stackone, "GET /accounts/*", "status", status=status)
+    twins.fault(twins.stackone, "GET /accounts/*", "status", status=status, count=2)
     seen = watched.look(Subject.ACCOUNTS)
     assert (seen.outcome, seen.hint) == (Outcome.UNKNOWN, Cause.NOT_SEEN)
 
@@ -246,8 +255,6 @@ def test_never_onboarded(world: World, watched: Watched) -> None:
 class Nowhere:
     """A Vault that is away."""
 
-    def pointer(self, key: object) -> object:
+    def pointer(self, _key: object) -> NoReturn:
         """No answer."""
-        from keyturn.errors import UnavailableError  # noqa: PLC0415
-
         raise UnavailableError("Vault", "is sealed", "Unseal it.")
