@@ -55,7 +55,7 @@ docs: $(READY)
 	$(BIN)/python docs/write.py
 
 lock: $(READY)
-	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
+	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-strip-extras \
 		--upgrade --custom-compile-command "make lock" --output-file requirements.lock --quiet
 
 clean:

@@ -29,7 +29,9 @@ def pins() -> dict[str, list[Pin]]:
     """What the lock pins, by package; more than one where they differ by platform."""
     found: dict[str, list[Pin]] = {}
     for block in re.split(r"\n(?=[a-z0-9])", "\n" + LOCK)[1:]:
-        name, version = re.match(r"([\w.-]+)==([^\s;]+)", block).groups()  # type: ignore[union-attr]  # else it fails, and should
+        pin = re.match(r"([\w.-]+)(?:\[[^\]]*\])?==([^\s;]+)", block)
+        assert pin, block[:80]
+        name, version = pin.groups()
         hashes = tuple(re.findall(r"--hash=sha256:([0-9a-f]{64})\b", block))
         found.setdefault(canonicalize_name(name), []).append(Pin(Version(version), hashes))
     return found

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from keyturn.cli import database, evidence, local, looking, notifying, people, rotating, running
+from keyturn.cli import checking, database, evidence, local, looking, notifying, people, rotating, running
 from keyturn.errors import KeyturnError
 
 app = typer.Typer(
@@ -19,7 +19,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for module in (local, looking, running, people):
+for module in (local, looking, checking, running, people):
     module.add_to(app)
 app.add_typer(rotating.app, name="rotate")
 app.add_typer(evidence.audit, name="audit")

@@ -47,8 +47,9 @@ def show(
     if as_json:
         showing.as_json([_row_json(row) for row in rows])
         return
-    headings = ("no.", "when", "integration", "event", "who", "signed in", "digest")
-    showing.table(headings, (_row_cells(row) for row in rows))
+    screen = showing.console()
+    for row in rows:  # a line each, as they are read: the trail may be long
+        screen.print(_row_line(row))
 
 
 @audit.command("verify")
@@ -173,13 +174,13 @@ def _row_json(row: Chained) -> dict[str, Any]:
     return {"seq": row.seq, **asdict(row.entry), "prev": row.prev, "hash": row.hash}
 
 
-def _row_cells(row: Chained) -> tuple[str, ...]:
+def _row_line(row: Chained) -> str:
     from keyturn.cli.showing import plain, when
 
     entry = row.entry
-    who = entry.detail.get("name", entry.actor)
-    cells = (row.seq, when(entry.at), entry.key, entry.event, who, entry.signed_in, entry.digest[:12])
-    return tuple(map(plain, cells))
+    who = plain(entry.detail.get("name", entry.actor)) + (f", {plain(entry.signed_in)}" if entry.signed_in else "")
+    what = f"{plain(entry.key)}  [bold]{plain(entry.event)}[/]  {who}"
+    return f"{row.seq:>6}  {when(entry.at)}  {what}  [dim]{plain(entry.digest[:12])}[/]"
 
 
 def _show_evidence(found: Evidence) -> None:

@@ -13,7 +13,6 @@ from keyturn.errors import KeyturnError
 
 if TYPE_CHECKING:
     from keyturn.domain.checkup import Check
-    from keyturn.services.journey import Journey
     from keyturn.services.plan import Plan
     from keyturn.wiring import Ports
 
@@ -55,22 +54,25 @@ def status(
     everything: Annotated[bool, typer.Option("--all", help="All integrations, the same as no KEY.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say where integrations stand: every stage of one, or one line each."""
+    """Say where integrations stand: every stage of one, or of all a line each, with health and next rotation."""
     from keyturn import wiring
-    from keyturn.cli import showing
+    from keyturn.cli import fleet_view, showing
     from keyturn.cli.manifest_of import key_of
     from keyturn.services.journey import journey
 
     ports = wiring.ports()
-    one = key is not None and not everything
-    keys = [key_of(ports.settings, key)] if key is not None and one else ports.ledger.integrations()
-    journeys = [journey(ports.ledger, k) for k in keys]
+    if key is None or everything:
+        fleet = fleet_view.lines(ports)
+        if as_json:
+            showing.as_json(fleet_view.as_json(fleet))
+        else:
+            fleet_view.show(fleet)
+        return
+    one = journey(ports.ledger, key_of(ports.settings, key))
     if as_json:
-        showing.as_json(showing.journey_json(journeys[0]) if one else [showing.journey_json(j) for j in journeys])
-    elif one:
-        showing.console().print(showing.journey_tree(journeys[0]))
+        showing.as_json(showing.journey_json(one))
     else:
-        _show_fleet(journeys)
+        showing.console().print(showing.journey_tree(one))
 
 
 def gates(
@@ -200,23 +202,3 @@ def _plan_json(made: Plan) -> dict[str, object]:
         "differences": list(made.differences),
         "steps": list(made.steps),
     }
-
-
-def _show_fleet(journeys: list[Journey]) -> None:
-    from keyturn.cli import showing
-
-    rows = []
-    for j in journeys:
-        done = sum(s.state == "done" for s in j.steps)
-        now = next((s for s in j.steps if s.state != "done"), None)
-        state = j.attempt.state.value if j.attempt else "never onboarded"
-        rows.append(
-            (
-                showing.plain(j.key),
-                state,
-                f"{done}/{len(j.steps)}",
-                now.stage.value if now else "",
-                showing.plain(now.says) if now else "",
-            )
-        )
-    showing.table(("integration", "attempt", "stages", "at", "waits for"), rows)

@@ -342,6 +342,21 @@ def test_errors_survive_pickling(transport: Any) -> None:
     assert (str(again), again.retry_after_s) == (str(caught.value), 4)
 
 
+@pytest.mark.parametrize(("status", "gone"), [(400, False), (403, False), (404, True), (410, True), (422, False)])
+def test_a_no_keeps_its_status(transport: Any, status: int, gone: bool) -> None:  # noqa: FBT001  a parameter
+    """What is gone can be told from what is refused, also in another process."""
+    with pytest.raises(VendorRefusedError) as caught:
+        transport(httpx.Response(status)).fetch(READ)
+    again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301  our own bytes
+    assert (again.status, again.gone, str(again)) == (status, gone, str(caught.value))
+
+
+def test_a_no_without_a_status_is_not_gone() -> None:
+    """An answer that could not be read says nothing of what was asked for."""
+    error = VendorRefusedError("StackOne", "answered with something else")
+    assert (error.status, error.gone, pickle.loads(pickle.dumps(error)).status) == (None, False, None)  # noqa: S301
+
+
 def test_nothing_shows_the_key_or_a_body(transport: Any, clock: Any) -> None:
     """The texts that end up in logs hold neither credentials nor people."""
     answer = transport(httpx.Response(200, json={"email": "canary@example.com"})).ask(READ)

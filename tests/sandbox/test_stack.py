@@ -202,7 +202,7 @@ def test_its_environment_is_a_valid_configuration(second: Second, monkeypatch: p
 
 
 def test_time_is_moved_on_together_and_the_watch_asked_at_once(second: Second) -> None:
-    """All three are ahead by as much, even if a twin was ahead as after a failed move, and Prefect has a run to make."""
+    """All three are ahead by as much, even if a twin was ahead as after a failed move, and a run is there to make."""
     before = runs_of_the_watch(second)
     gong = f"{second.running.twins.gong}/_twin/clock"
     httpx.post(gong, json={"advance_seconds": 86_400}, trust_env=False).raise_for_status()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -33,11 +34,13 @@ def trail(engine: Engine) -> PostgresTrail:
 @pytest.fixture
 def write(engine: Engine, clock: FakeClock) -> Write:
     """Add that many rows to it."""
+    numbers = itertools.count(1)
 
     def add(count: int) -> None:
-        entry = AuditEntry(clock.now(), "acme/production", None, "system", "", "test", "d", {})
+        said = ({"number": number} for number in itertools.islice(numbers, count))
+        entries = [AuditEntry(clock.now(), "acme/production", None, "system", "", "test", "d", s) for s in said]
         with engine.begin() as connection:
-            append(connection, [entry] * count)
+            append(connection, entries)
 
     return add
 

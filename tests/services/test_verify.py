@@ -168,6 +168,17 @@ def test_account_is_gone(world: World) -> None:
     assert "cannot be read" in result.evidence
 
 
+@pytest.mark.parametrize("status", [401, 403, 409])
+def test_a_refusal_that_is_not_about_the_account(world: World, status: int) -> None:
+    """Only 404 and 410 say that an account is lost; any other no gives no verdict, and the link stays."""
+    world.linked()
+    world.twins.fault(world.twins.stackone, "GET /accounts/*", "status", status=status)
+    with world.refused(VendorRefusedError, str(status)):
+        world.run()
+    assert Stage.LINK_ACCOUNT in world.stages
+    assert world.ends().proven
+
+
 def test_live_call_is_refused(world: World) -> None:
     """An active account whose live call is refused fails L3."""
     world.completed()

@@ -12,6 +12,7 @@ from keyturn.domain.verdict import Verdict
 from keyturn.ports import Observatory
 from keyturn.sandbox.people import Pair
 from keyturn.services.check import Checked, Checking
+from keyturn.services.standing import standing_in_ledger
 from tests.services.world import World
 
 IPS = {"access_token": ["192.0.2.1"], "refresh_token": ["192.0.2.1"]}
@@ -41,8 +42,11 @@ class Watched:
 
     @property
     def profile_id(self) -> str:
-        """The profile that the receipt names."""
-        return str(self.world.receipt(Stage.CREATE_PROFILE).body["profile_id"])
+        """The profile that stands."""
+        stands = standing_in_ledger(self.world.ports.ledger, self.world.key)
+        assert stands
+        assert stands.profile
+        return str(stands.profile["profile_id"])
 
     @property
     def health(self) -> Health:

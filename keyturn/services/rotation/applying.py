@@ -7,6 +7,7 @@ receipt; and what is written a second time is the same secret, so a lost answer 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from keyturn.domain.attempt import Execution, Halt, Receipt, Stage
@@ -14,7 +15,7 @@ from keyturn.domain.credential import CredentialRef, ProbeOutcome
 from keyturn.domain.gate import Gate, GateKind, GateState, Policy
 from keyturn.domain.manifest import CONNECTOR, SealedManifest
 from keyturn.domain.profile import Profile
-from keyturn.errors import AmbiguousError, RefusedError, StageFailedError
+from keyturn.errors import AmbiguousError, KeyturnError, RefusedError, StageFailedError
 from keyturn.ports import Clock, ConnectorHub, Ledger, ProfileWriters, SecretStore, TokenEndpoint, Work, Written
 from keyturn.services.provision import profile_spec
 from keyturn.services.rotation.terms import certainly_works, new_ref, old_ref
@@ -67,6 +68,7 @@ class Applying:
             if isinstance(result, Receipt):
                 work.rewind(_AFTER_APPLY, "rolled back")
                 self._point_back(execution, old)
+        self._try(execution)
         return self._unless_declined(execution, result)
 
     def _written(self, work: Work, execution: Execution, stage: Stage, ref: CredentialRef) -> Receipt | Gate:
@@ -81,6 +83,13 @@ class Applying:
         moved = stage is Stage.ROLL_BACK or profile.updated_at != last["updated_at"]
         after = self._read_back(execution, profile, changed_before=moved)
         return work.write_receipt(stage, _body(after, ref, writer.name, choice.why))
+
+    def _try(self, execution: Execution) -> None:
+        """Have StackOne use the secret once: an account that failed shows itself as active again only when called."""
+        with suppress(KeyturnError):
+            stands = standing(self.ledger, self.secrets, execution.key)
+            if stands is not None and stands.account_id:
+                self.hub.list_users(stands.account_id)
 
     def _profile(self, execution: Execution) -> tuple[Mapping[str, object], Profile]:
         """The last receipt of the profile, and the profile as it is now."""

@@ -49,6 +49,15 @@ class People:
         """The active attempt."""
         return next(iter(self.world.ledger.active()), None)
 
+    def moves(self) -> bool:
+        """Whether there is an attempt that should move."""
+        attempt = self.attempt()
+        return attempt is not None and attempt.moves
+
+    def waiting(self) -> bool:
+        """Whether a run waits for a worker."""
+        return RunState.MOVING in self.world.runs.states.values()
+
     def gate(self, *kinds: GateKind) -> Gate | None:
         """The oldest open gate of these kinds."""
         return next((g for g in self.world.ledger.gates(key=KEY) if g.kind in kinds), None)

@@ -28,7 +28,7 @@ class Truth:
         for pointer in self._pointers():
             if pointer.current is None:
                 return "there is no CURRENT"
-            if self._world.secret(pointer.current) not in proven:
+            if self._world.secret(pointer.current) not in proven and not self._world.misled:
                 return f"revision {pointer.revision} made version {pointer.current.version} CURRENT, unproven"
         return ""
 
@@ -110,7 +110,8 @@ class Truth:
             receipts = self._receipts(attempt)
             applied, new = receipts[Stage.APPLY], credential_ref(receipts[Stage.PROMOTE])
             secret = self._world.secret(new)
-            if not any(each.at >= applied.at and each.secret == secret for each in self._world.gong.issued):
+            proven = any(each.at >= applied.at and each.secret == secret for each in self._world.gong.issued)
+            if not proven and not self._world.misled:
                 return f"done, and nobody was let in with {secret} since it was applied at {applied.at}"
         return ""
 

@@ -139,6 +139,7 @@ class World:
     Attributes:
         tampered: somebody did at Gong or in StackOne what nobody had asked for, so that keyturn knows less than it
             thinks.
+        misled: somebody put another secret into StackOne's form than they were asked to.
         clipboard: clicks whose secret Gong's admin still has.
         given: every text that was ever handed in as a secret, right or wrong.
         puts: what keyturn itself put into the profile.
@@ -155,6 +156,7 @@ class World:
     outbox: FakeOutbox = field(default_factory=FakeOutbox)
     channels: NoChannels = field(default_factory=NoChannels)
     tampered: bool = False
+    misled: bool = False
     clipboard: list[Click] = field(default_factory=list)
     given: list[str] = field(default_factory=list)
     puts: list[Put] = field(default_factory=list)

@@ -77,24 +77,24 @@ class Rotation(RuleBasedStateMachine):
         super().__init__()
         self.left: list[Process] = []
 
-    @initialize(by_hand=st.booleans(), tells=st.sampled_from((True, True, True, False)), started=st.booleans())
-    def onboarded(self, *, by_hand: bool, tells: bool, started: bool) -> None:
-        """StackOne can be written by API or not, and Gong tells a wrong pair or not."""
+    @initialize(by_hand=st.booleans(), tells=st.sampled_from((True, True, True, False)), rounds=st.integers(0, 7), asked=st.booleans())
+    def onboarded(self, *, by_hand: bool, tells: bool, rounds: int, asked: bool) -> None:
+        """StackOne can be written by API or not, Gong tells a wrong pair or not, and a rotation is somewhere."""
         self.world = World(by_hand=by_hand, tells=tells)
         self.people, self.truth = People(self.world), Truth(self.world)
-        if started:
-            self.people.start(ALICE, Terms())
+        self.people.start(ALICE, Terms())
+        self._helped(rounds, asked=asked)
 
     # --- the machine's own doing
 
-    @rule(trouble=st.none() | st.tuples(st.sampled_from(_DIE), st.sampled_from(EFFECTS), st.sampled_from(When)))
-    def run(self, trouble: tuple[str, str, When] | None) -> None:
-        """Workers take up what waits for them, and something may happen to them."""
-        self._plan(trouble)
-        for process in self.people.taken_up():
-            process.finish()
+    @rule(times=st.integers(1, 5), what=st.sampled_from(_DIE), call=st.sampled_from(EFFECTS), when=st.sampled_from(When))
+    def trouble(self, times: int, what: str, call: str, when: When) -> None:
+        """While everybody does what is asked something dies, gets lost, or is overtaken."""
+        self._plan(what, call, when)
+        self._helped(times)
         self.world.troubles.clear()
 
+    @precondition(lambda self: self.people.waiting())
     @rule(steps=st.integers(1, 8))
     def run_a_little(self, steps: int) -> None:
         """A process stands still after a few steps; it goes on later, perhaps too late."""
@@ -122,30 +122,27 @@ class Rotation(RuleBasedStateMachine):
 
     # --- what people do as they are asked
 
-    @rule(times=st.integers(1, 6))
-    def everybody_helps(self, times: int) -> None:
-        """The rotation makes progress, as on most days."""
-        for _ in range(times):
-            self.people.watch()
-            for process in self.people.taken_up():
-                process.finish()
-            self.people.cooperate()
+    @rule(times=st.integers(0, 5), asked=st.booleans())
+    def everybody_helps(self, times: int, *, asked: bool) -> None:
+        """The rotation makes progress, as on most days; with `asked`, up to the next question."""
+        self._helped(times, asked=asked)
 
+    @precondition(lambda self: self.people.attempt() is None)
     @rule(who=st.sampled_from((ALICE, BOB, OLGA)), terms=st.sampled_from((Terms(), Terms(), Terms(compromised=True))))
     def start(self, who: object, terms: Terms) -> None:
         """Somebody starts a rotation, or tries to."""
         self.people.start(who, terms)
 
+    @precondition(lambda self: self.people.gate(GateKind.APPROVE))
     @rule(who=st.sampled_from(PEOPLE), digest=st.sampled_from(("seen", "seen", "seen", "other")), yes=st.booleans())
     def decide(self, who: object, digest: str, *, yes: bool) -> None:
         """Somebody approves or rejects: the requester too, twice too, on another digest too."""
-        gate = self.people.gate(GateKind.APPROVE)
-        if gate is not None:
-            seen = gate.digest if digest == "seen" else "0" * 64
-            self.people.decide(who, seen, approved=yes)
+        seen = self.people.gate(GateKind.APPROVE).digest if digest == "seen" else "0" * 64
+        self.people.decide(who, seen, approved=yes)
 
-    @rule(tells=st.booleans())
-    def link(self, *, tells: bool) -> None:  # noqa: ARG002  drawn for nothing: a shape that shrinks well
+    @precondition(lambda self: self.people.gate(GateKind.PROOF))
+    @rule()
+    def link(self) -> None:
         """Gong's admin makes a link and consents."""
         self.people.link()
 
@@ -182,6 +179,7 @@ class Rotation(RuleBasedStateMachine):
         else:
             self.people.hand_in("not-a-secret-of-gong-at-all", told)
 
+    @precondition(lambda self: self.people.gate(GateKind.GONG_ROTATION))
     @rule(forgets=st.booleans())
     def lost(self, *, forgets: bool) -> None:
         """Gong's admin says that the new secret is lost; mostly it is."""
@@ -189,20 +187,24 @@ class Rotation(RuleBasedStateMachine):
             self.world.clipboard.clear()
         self.people.say(self.people.rotating.lost, GRACE)
 
-    @rule(who=st.sampled_from((OLGA, BOB)))
+    @precondition(lambda self: self.people.moves())
+    @rule(who=st.sampled_from((OLGA, OLGA, BOB)))
     def roll_back(self, who: object) -> None:
         """Somebody wants the older secret back."""
         self.people.say(self.people.rotating.roll_back, who)
 
+    @precondition(lambda self: self.people.attempt() and not self.people.moves())
     @rule()
     def resume(self) -> None:
         """An operator lets a halted rotation go on."""
         self.people.say(self.people.rotating.resume, OLGA)
 
-    @rule()
-    def abandon(self) -> None:
-        """An operator gives up."""
-        self.people.say(self.people.rotating.abandon, OLGA)
+    @precondition(lambda self: self.people.attempt())
+    @rule(sure=st.integers(0, 2))
+    def abandon(self, sure: int) -> None:
+        """An operator gives up, sometimes."""
+        if sure == 2:
+            self.people.say(self.people.rotating.abandon, OLGA)
 
     @rule(with_what=st.sampled_from(("current", "oldest", "garbage")))
     def edit_profile(self, with_what: str) -> None:
@@ -210,6 +212,8 @@ class Rotation(RuleBasedStateMachine):
         world = self.world
         secret = {"current": world.held(), "oldest": world.gong.values[0], "garbage": "put-in-by-hand"}[with_what]
         world.tampered = True
+        # Whatever is put in while a person is asked to put something in counts as done: StackOne never shows a secret.
+        world.misled |= self.people.gate(GateKind.STACKONE_FORM) is not None
         world.stackone.edit_profile(world.profile_id, world.pair(secret))
 
     @rule()
@@ -270,10 +274,19 @@ class Rotation(RuleBasedStateMachine):
         attempt = self.people.attempt()
         assert attempt is None or (not attempt.moves and attempt.reason), f"it neither ends nor halts: {attempt}"
 
-    def _plan(self, trouble: tuple[str, str, When] | None) -> None:
-        if trouble is None:
-            return
-        what, call, when = trouble
+    def _helped(self, times: int, *, asked: bool = False) -> None:
+        for _ in range(times):
+            self._moved()
+            self.people.cooperate()
+        if asked:
+            self._moved()
+
+    def _moved(self) -> None:
+        self.people.watch()
+        for process in self.people.taken_up():
+            process.finish()
+
+    def _plan(self, what: str, call: str, when: When) -> None:
         troubles = self.world.troubles
         match what:
             case "crash":

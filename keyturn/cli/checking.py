@@ -1,0 +1,128 @@
+"""`keyturn check`: look at integrations now, as the watch does."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from keyturn.cli.options import AsJson
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from keyturn.domain.health import Observation
+    from keyturn.domain.integration import IntegrationKey
+    from keyturn.services.check import Checked
+    from keyturn.wiring import Ports
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command()(check)
+
+
+def check(
+    key: Annotated[
+        str | None, typer.Argument(metavar="KEY", help="One integration, or the path of a manifest.")
+    ] = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="All integrations.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Look for drift now, as the watch does, and keep it. Exit 1 if there is any, 3 if something is unknown."""
+    from keyturn import wiring
+    from keyturn.cli import showing
+
+    ports = wiring.ports()
+    checked = _checked(ports, _keys(ports, key, everything=everything))
+    if as_json:
+        showing.as_json([_as_json(one) for one in checked])
+    else:
+        for one in checked:
+            _show(one)
+    raise typer.Exit(_exit_code(checked))
+
+
+def _keys(ports: Ports, key: str | None, *, everything: bool) -> Sequence[IntegrationKey]:
+    from keyturn.cli.manifest_of import key_of
+    from keyturn.errors import ConfigurationError, RefusedError
+
+    if everything:
+        return ports.ledger.integrations()
+    if key is None:
+        raise ConfigurationError("keyturn check", "which integration?", "Name one, or give --all.")
+    one = key_of(ports.settings, key)
+    if one not in ports.ledger.integrations():
+        raise RefusedError(
+            str(one), "was never onboarded", "See `keyturn status --all` for the integrations there are."
+        )
+    return [one]
+
+
+def _checked(ports: Ports, keys: Sequence[IntegrationKey]) -> Sequence[Checked]:
+    """Check with a progress bar, where somebody can see it."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    from keyturn.cli import showing
+    from keyturn.services.check import Checking
+
+    checking = Checking(ports.ledger, ports.secrets, ports.gong, ports.hub, ports.observatory, ports.clock)
+    columns = TextColumn("checking"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}")
+    screen = showing.console(stderr=True)
+    with Progress(*columns, console=screen, transient=True, disable=not sys.stderr.isatty()) as progress:
+        bar = progress.add_task("", total=len(keys))
+        return checking.check_many(
+            keys,
+            ports.settings.watch.threads,
+            lambda one: progress.update(bar, advance=1, description=showing.plain(one.key)),
+        )
+
+
+def _exit_code(checked: Sequence[Checked]) -> int:
+    if any(one.is_bad for one in checked):
+        return 1
+    return 3 if any(one.is_unknown for one in checked) else 0
+
+
+def _show(one: Checked) -> None:
+    from keyturn.cli import showing
+
+    rows = _rows(one)
+    if not rows:
+        says = "[green]ok[/]" if one.onboarded else "[dim]never onboarded to its end[/]"
+        showing.console().print(f"[bold]{showing.plain(one.key)}[/]  {says}")
+        return
+    escaped = [(cause, showing.plain(evidence), showing.plain(remedy)) for cause, evidence, remedy in rows]
+    showing.table(("cause", "evidence", "what to do"), escaped, title=f"[bold]{showing.plain(one.key)}[/]")
+
+
+def _rows(one: Checked) -> list[tuple[str, str, str]]:
+    """Drifts first, then what is not well without being one, then what is not known."""
+    rows = [(f"[red]{d.cause}[/]", d.evidence, d.remedy) for d in one.drifts]
+    rows += [("[yellow]not well[/]", f"{o.subject}: {o.evidence}", "") for o in _on_purpose(one)]
+    rows += [("[yellow]unknown[/]", f"{o.subject}: {o.evidence}", "") for o in _unknown(one)]
+    return rows + ([("[yellow]unknown[/]", one.problem, "")] if one.problem else [])
+
+
+def _on_purpose(one: Checked) -> list[Observation]:
+    return [o for o in one.observations if o.outcome == "bad" and o.hint is None]
+
+
+def _unknown(one: Checked) -> list[Observation]:
+    return [o for o in one.observations if o.outcome == "unknown"]
+
+
+def _as_json(one: Checked) -> dict[str, object]:
+    return {
+        "key": str(one.key),
+        "onboarded": one.onboarded,
+        "drifts": [{"cause": d.cause.value, "evidence": d.evidence, "remedy": d.remedy} for d in one.drifts],
+        "observations": [
+            {"subject": o.subject.value, "outcome": o.outcome.value, "evidence": o.evidence, "latency_ms": o.latency_ms}
+            for o in one.observations
+        ],
+        "turned": [{"cause": t.condition.cause.value, "turn": t.turn.value} for t in one.transitions],
+        "problem": one.problem,
+    }
