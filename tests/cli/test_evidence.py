@@ -10,9 +10,12 @@ import pytest
 
 from keyturn.clients.vault.anchor import VaultAnchor
 from keyturn.clients.vault.session import VaultSession
+from keyturn.domain.gate import Person
 from keyturn.errors import VendorRefusedError
+from keyturn.services import manifests
 from keyturn.services.trail import anchor
 
+ALICE = Person("vault:entity/alice", "userpass-alice", frozenset({"requester"}), "vault token (userpass)")
 EVENTS = ["attempt.opened", "execution.begun", "receipt.written", "gate.opened", "gate.void", "attempt.abandoned"]
 
 
@@ -21,9 +24,11 @@ def ended(office: Any) -> Iterator[Any]:
     """An integration whose attempt a person has ended, and a Vault that has kept no head of this ledger's trail yet."""
     with office.servers.openbao.api() as root:
         root.delete("keyturn/metadata/audit/head")
-        office.as_("alice")("onboard", str(office.key))
+        ledger = office.ports.ledger
+        manifest = manifests.load(office.command.folder / "integrations" / "ours.yaml")
+        attempt = ledger.open_attempt(manifests.seal(manifest, ()), ALICE).attempt
         office.run()
-        assert office.as_("alice")("abandon", str(office.key), "--reason", "wrong tenant").returncode == 0
+        ledger.abandon(attempt.id, ALICE, "wrong tenant")
         yield office
         root.delete("keyturn/metadata/audit/head")
 
