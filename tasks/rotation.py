@@ -12,7 +12,7 @@ from uuid import UUID
 from prefect import get_run_logger, runtime, task
 
 from keyturn import wiring
-from keyturn.domain.attempt import AttemptKind, Execution, Halt, Stage
+from keyturn.domain.attempt import AttemptKind, Execution, Stage
 from keyturn.errors import SupersededError
 from keyturn.services import execution, waiting
 from keyturn.services.rotation import approval
@@ -145,8 +145,7 @@ def paging(run: Execution) -> Iterator[None]:
     except SupersededError:
         raise
     except Exception as error:
-        ending.orphan(wiring.ports().ledger, run, getattr(error, "problem", type(error).__name__))
-        orphaned = wiring.ports().ledger.attempt(run.attempt_id).halt is Halt.ORPHANED
+        orphaned = ending.orphan(wiring.ports().ledger, run, getattr(error, "problem", type(error).__name__))
         events.rotation(run.key, "orphaned" if orphaned else "failed", str(run.attempt_id))
         raise
 

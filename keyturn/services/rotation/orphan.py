@@ -19,14 +19,19 @@ def heed(ledger: Ledger, execution: Execution) -> None:
         raise RollBackWantedError(str(execution.key), "the older secret is to be put back", "Wait for that.")
 
 
-def orphan(ledger: Ledger, execution: Execution, problem: str) -> None:
+def orphan(ledger: Ledger, execution: Execution, problem: str) -> bool:
     """Halt it as ORPHANED, if the click has happened: before it, nothing is at stake and the watch tries again.
 
     Nothing is raised: whatever stopped the run is what has to be seen. If the ledger is away, the watch comes back.
+
+    Returns:
+        Whether it was halted.
     """
     with suppress(KeyturnError):
         if any(r.stage is Stage.GONG_ROTATION for r in ledger.receipts(execution.attempt_id)):
             ledger.halt(execution, Halt.ORPHANED, problem)
+            return True
+    return False
 
 
 def rolled_back(ledger: Ledger, execution: Execution) -> None:
