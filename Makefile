@@ -9,6 +9,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+WORKERS ?= 2
 READY := .venv/ready
 PG_BIN := $(firstword $(wildcard /usr/lib/postgresql/*/bin/initdb))
 
@@ -38,7 +39,7 @@ check: $(READY)
 	$(BIN)/lint-imports
 
 test: $(READY) debian check
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses=$(WORKERS)
 
 debian:
 ifeq ($(PG_BIN),)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 import venv
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from importlib.metadata import Distribution, distribution, distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 IMPORT_ALL = """\
@@ -52,19 +53,45 @@ class Installed:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    """Build the wheel, and install it with the versions of the lock."""
+    """Build the wheel and install it; what it requires is lent by the environment of these tests, as locked."""
     new, elsewhere = tmp_path_factory.mktemp("wheel"), tmp_path_factory.mktemp("elsewhere")
     subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(new)], cwd=ROOT, check=True)
     (wheel,) = new.glob("*.whl")
-    # pip, as `make` uses it, with whatever a machine has told it about registries; without the digests, since a wheel
-    # that was just built has none in the lock.
-    pins = re.findall(r"^[^ #\n]+==[^ \n]+(?: ; [^\\\n]+)?", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
-    (new / "pins.txt").write_text("\n".join(pins))
-    venv.create(new / "venv", with_pip=True)
-    install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--constraint", str(new / "pins.txt")]
-    subprocess.run([str(new / "venv" / "bin" / "python"), *install, str(wheel)], cwd=elsewhere, check=True)
+    venv.create(new / "venv")
+    pip = [sys.executable, "-m", "pip", "--python", str(new / "venv" / "bin" / "python"), "--disable-pip-version-check"]
+    install = ["install", "--quiet", "--no-index", "--no-deps", str(wheel)]
+    subprocess.run([*pip, *install], cwd=elsewhere, check=True)
     (packages,) = (new / "venv" / "lib").glob("python*/site-packages")
+    (keyturn,) = distributions(name="keyturn", path=[str(packages)])
+    for needed in required_by(keyturn):
+        lend(needed, packages)
+    subprocess.run([*pip, "check"], cwd=elsewhere, check=True)  # nothing that anything requires is missing
     return Installed(new / "venv" / "bin", packages, elsewhere)
+
+
+def required_by(package: Distribution) -> Iterable[Distribution]:
+    """Everything that a package requires, and what that requires in turn, without extras that nobody asks for."""
+    found: dict[tuple[str, str], Distribution] = {}
+    open_ends = [(package, "")]
+    while open_ends:
+        wanting, extra = open_ends.pop()
+        for wanted in map(Requirement, wanting.requires or ()):
+            if wanted.marker is not None and not wanted.marker.evaluate({"extra": extra}):
+                continue
+            for chosen in ("", *wanted.extras):
+                if (wanted.name, chosen) not in found:
+                    found[wanted.name, chosen] = distribution(wanted.name)
+                    open_ends.append((found[wanted.name, chosen], chosen))
+    return found.values()
+
+
+def lend(package: Distribution, packages: Path) -> None:
+    """Make the files of an installed package appear in another environment."""
+    for file in package.files or ():
+        here = packages / file
+        if ".." not in file.parts and not here.exists():  # programs are left behind
+            here.parent.mkdir(parents=True, exist_ok=True)
+            here.symlink_to(Path(str(file.locate())))
 
 
 def test_only_what_production_needs_is_installed(installed: Installed) -> None:

@@ -87,23 +87,24 @@ def _exit_code(checked: Sequence[Checked]) -> int:
 
 
 def _show(one: Checked) -> None:
+    """A line a finding and one for its remedy, never broken or cut, so that commands can be copied."""
     from keyturn.cli import showing
 
-    rows = _rows(one)
-    if not rows:
-        says = "[green]ok[/]" if one.onboarded else "[dim]never onboarded to its end[/]"
-        showing.console().print(f"[bold]{showing.plain(one.key)}[/]  {says}")
-        return
-    escaped = [(cause, showing.plain(evidence), showing.plain(remedy)) for cause, evidence, remedy in rows]
-    showing.table(("cause", "evidence", "what to do"), escaped, title=f"[bold]{showing.plain(one.key)}[/]")
+    screen, found = showing.console(), _findings(one)
+    well = "[green]ok[/]" if one.onboarded else "[dim]never onboarded to its end[/]"
+    screen.print(f"[bold]{showing.plain(one.key)}[/]  {'' if found else well}".rstrip())
+    for cause, evidence, remedy in found:
+        screen.print(f"  {cause}  {showing.plain(evidence)}")
+        if remedy:
+            screen.print(f"    [dim]→ {showing.plain(remedy)}[/]")
 
 
-def _rows(one: Checked) -> list[tuple[str, str, str]]:
+def _findings(one: Checked) -> list[tuple[str, str, str]]:
     """Drifts first, then what is not well without being one, then what is not known."""
-    rows = [(f"[red]{d.cause}[/]", d.evidence, d.remedy) for d in one.drifts]
-    rows += [("[yellow]not well[/]", f"{o.subject}: {o.evidence}", "") for o in _on_purpose(one)]
-    rows += [("[yellow]unknown[/]", f"{o.subject}: {o.evidence}", "") for o in _unknown(one)]
-    return rows + ([("[yellow]unknown[/]", one.problem, "")] if one.problem else [])
+    found = [(f"[red]{d.cause}[/]", d.evidence, d.remedy) for d in one.drifts]
+    found += [("[yellow]not well[/]", f"{o.subject}: {o.evidence}", "") for o in _on_purpose(one)]
+    found += [("[yellow]unknown[/]", f"{o.subject}: {o.evidence}", "") for o in _unknown(one)]
+    return found + ([("[yellow]unknown[/]", one.problem, "")] if one.problem else [])
 
 
 def _on_purpose(one: Checked) -> list[Observation]:

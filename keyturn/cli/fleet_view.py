@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from keyturn.ports import Member
     from keyturn.wiring import Ports
 
-_HEADINGS = ("integration", "attempt", "stage", "health", "secret", "next rotation", "checked", "waits for")
+_HEADINGS = ("integration", "attempt", "stage", "health", "secret", "next rotation", "checked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,12 @@ def lines(ports: Ports) -> list[Line]:
 
 
 def show(fleet: Sequence[Line]) -> None:
-    """Print a line each."""
+    """Print a line each, and below the table who is waited for: whole lines, so that commands can be copied."""
     showing.table(_HEADINGS, [_row(line) for line in fleet])
+    for line in fleet:
+        if line.waits_for:
+            key, who = showing.plain(line.member.key), showing.plain(line.waits_for)
+            showing.console().print(f"[bold]{key}[/] waits for {who}")
 
 
 def as_json(fleet: Sequence[Line]) -> list[Mapping[str, object]]:
@@ -101,7 +105,6 @@ def _row(line: Line) -> tuple[str, ...]:
         f"{line.age_days} d" if line.age_days is not None else "",
         f"{line.due_at:%Y-%m-%d}" if line.due_at else "",
         showing.when(line.health.checked_at),
-        showing.plain(line.waits_for),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from uuid import UUID
 
 import httpx
@@ -79,6 +80,15 @@ class PrefectRuns:
         if state.type in _RUNNING:
             return RunState.RUNNING
         return RunState.SUSPENDED if state.type is StateType.PAUSED else RunState.ENDED
+
+    def state_for_s(self, flow_run_id: UUID) -> float:
+        """For how many seconds it has been in that state. The system's time is meant: nothing moves Prefect's."""
+        with _prefect() as client:
+            try:
+                state = client.read_flow_run(flow_run_id).state
+            except ObjectNotFound:
+                return 0.0
+        return (datetime.now(UTC) - state.timestamp).total_seconds() if state else 0.0
 
     def url(self, flow_run_id: UUID) -> str:
         """The run's page."""

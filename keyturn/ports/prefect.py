@@ -34,5 +34,8 @@ class Runs(Protocol):
     def ask_for_watch(self) -> None:
         """Have the watch make a round now, and not only when its schedule says so."""
 
+    def state_for_s(self, flow_run_id: UUID) -> float:
+        """For how many seconds it has been in that state, by Prefect's own time; 0 for a run that is not known."""
+
     def url(self, flow_run_id: UUID) -> str:
         """The run's page in Prefect's UI, or an empty text when Prefect has none."""

@@ -18,8 +18,8 @@ from keyturn.ports import Clock, Ledger, Outbox, Runs, RunState
 
 MOST_RESTARTS = 6
 _FIRST_PAUSE = timedelta(minutes=1)
-_PENDING_FOR = timedelta(minutes=15)
-"""A run that no worker has taken up for so long may have been taken by one that died. A late one does no harm."""
+_TO_SHOW_ITSELF = timedelta(minutes=1)  # what a process may take from its start to its first sign of life
+_TO_BE_TAKEN_UP = timedelta(minutes=15)  # a worker may have died with it; if it comes late after all, it does no harm
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,27 +54,28 @@ class LostRuns:
         return Found(tuple(restarted), tuple(stuck), tuple(problems))
 
     def _is_lost(self, attempt: Attempt) -> bool:
-        """Whether nobody carries it. A suspended run that a person wants something of is woken instead."""
-        if attempt.flow_run_id is None:
-            return self._waited(attempt, _FIRST_PAUSE)
-        match self.runs.state(attempt.flow_run_id):
+        """Whether nobody carries it. A suspended run that a person wants something of is woken instead.
+
+        How long a run has been in its state counts from that state's beginning: one that was woken a moment ago has
+        an execution of long ago.
+        """
+        run = attempt.flow_run_id
+        if run is None:
+            return self.clock.now() >= attempt.started_at + _TO_SHOW_ITSELF
+        match self.runs.state(run):
             case RunState.SUSPENDED:
                 if attempt.wish is not Wish.NONE:
-                    self.runs.resume(attempt.flow_run_id)
+                    self.runs.resume(run)
                 return False
             case RunState.RUNNING:
-                return self._waited(attempt, _FIRST_PAUSE) and not self.ledger.is_held(attempt.id, attempt.fence)
+                return self._for(run, _TO_SHOW_ITSELF) and not self.ledger.is_held(attempt.id, attempt.fence)
             case RunState.MOVING:
-                return self._waited(attempt, _PENDING_FOR)
+                return self._for(run, _TO_BE_TAKEN_UP)
             case _:
-                return self._waited(attempt, timedelta(0))
+                return True
 
-    def _waited(self, attempt: Attempt, at_least: timedelta) -> bool:
-        """Whether it is long enough ago that somebody began to carry it: a process needs a moment to show itself."""
-        last = max(
-            attempt.started_at, attempt.restarted_at or attempt.started_at, attempt.begun_at or attempt.started_at
-        )
-        return self.clock.now() >= last + at_least
+    def _for(self, run: UUID, at_least: timedelta) -> bool:
+        return self.runs.state_for_s(run) >= at_least.total_seconds()
 
     def _restarted(self, attempt: Attempt) -> bool:
         """Start another run, if it is time for that; says `False` when that has been done often enough."""

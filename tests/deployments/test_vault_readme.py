@@ -25,6 +25,7 @@ COMPARED = [
     "keyturn/config",
     "sys/policies/acl/keyturn-worker",
     "sys/policies/acl/keyturn-gong_admin",
+    "sys/policies/acl/keyturn-operator",
 ]
 
 
@@ -68,6 +69,15 @@ def test_channels_are_none_at_first_and_then_the_example(bao: OpenBao, namespace
     found = VaultChannels(session, settings).channels()
     assert [c.name for c in found] == ["operators", "on-call", "approvers"]
     assert [c.name for c in found if apprise.Apprise.instantiate(c.url) is None] == []
+
+
+def test_commands_make_a_key_that_can_sign_evidence(bao: OpenBao, namespace: str) -> None:
+    """Of the type that the sandbox makes."""
+    with bao.api() as root:
+        ours, theirs = (
+            root.read("transit/keys/keyturn-evidence", **h)["data"] for h in ({}, {"X_Vault_Namespace": namespace})
+        )
+    assert theirs["type"] == ours["type"] == "ecdsa-p256"
 
 
 def test_another_mount_is_one_command_away() -> None:

@@ -30,8 +30,8 @@ from keyturn.domain.gate import Gate, GateKind
 from keyturn.domain.integration import IntegrationKey
 from keyturn.ledger import migrate
 from keyturn.sandbox.assets import asset
-from keyturn.sandbox.scene import Cast, CommandLine
 from keyturn.sandbox.people import GongAdmin, Pair, StackOneAdmin
+from keyturn.sandbox.scene import Cast, CommandLine
 from keyturn.sandbox.stack import Running, Stack
 from keyturn.sandbox.twin_servers import TwinOptions
 from keyturn.services.journey import Journey, StepState, journey
@@ -42,10 +42,10 @@ PATIENCE_S = 90.0
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The search for secrets comes after everything that could have spilled one."""
-    items.sort(key=lambda item: item.path.name == "test_secrets.py")
+    items.sort(key=lambda item: item.path == Path(__file__).with_name("test_secrets.py"))
     for item in items:
         if "e2e" in item.path.parts:
-            item.add_marker(pytest.mark.timeout(420))
+            item.add_marker(pytest.mark.timeout(600))
 
 
 @dataclass
@@ -213,6 +213,12 @@ class WatchedGongAdmin(GongAdmin):
     def create_integration(self, steps: Any) -> Pair:
         """Create it, and tell its secret."""
         pair = super().create_integration(steps)
+        self._known.add(pair.client_secret)
+        return pair
+
+    def rotate_secret(self, integration: str, grace_hours: int) -> Pair:
+        """Rotate it, and tell its secret."""
+        pair = super().rotate_secret(integration, grace_hours)
         self._known.add(pair.client_secret)
         return pair
 

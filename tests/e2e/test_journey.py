@@ -63,7 +63,7 @@ def test_a_second_onboarding_of_the_same_integration_uses_the_same_profile(world
     assert report["ok"], report
     after = world.effects("stackone")
     assert after["profiles_created"] == before["profiles_created"]
-    assert after["profiles_updated"] == before["profiles_updated"] + 1
+    assert after["profiles_updated"] == before.get("profiles_updated", 0) + 1
     pointer = world.ports.secrets.pointer(IntegrationKey("acme", "production"))
     assert (pointer.current.version, pointer.previous.version) == (2, 1)
 

@@ -21,11 +21,13 @@ class FakeRuns:
         states: every run and what has become of it; tests change it.
         resumes: every resume that was asked for, taken or not.
         failures: raised by the next calls, one each.
+        for_s: for how many seconds a run has been in its state; tests set it.
     """
 
     states: dict[UUID, RunState] = field(default_factory=dict)
     resumes: list[UUID] = field(default_factory=list)
     failures: list[KeyturnError] = field(default_factory=list)
+    for_s: dict[UUID, float] = field(default_factory=dict)
     _by_key: dict[RunKey, UUID] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -56,6 +58,10 @@ class FakeRuns:
 
     def ask_for_watch(self) -> None:
         """Nobody watches here."""
+
+    def state_for_s(self, flow_run_id: UUID) -> float:
+        """What a test says."""
+        return self.for_s.get(flow_run_id, 0.0)
 
     def url(self, flow_run_id: UUID) -> str:
         """A page that nobody serves."""

@@ -21,7 +21,7 @@ from keyturn.domain.notice import Event, Notice, Severity
 from keyturn.errors import RefusedError
 from keyturn.ledger.observatory import PostgresObservatory
 from keyturn.ledger.repository import PostgresLedger
-from keyturn.ledger.tables import notices, observations
+from keyturn.ledger.tables import integrations, notices, observations
 from tests.fakes.clock import FakeClock
 
 Sealed = Callable[..., SealedManifest]
@@ -189,6 +189,18 @@ def test_claims_begin_with_who_waited_longest(
     clock.move(minutes=1)
     order = [str(observatory.claim(clock.now(), clock.now() - timedelta(seconds=1), 1)[0]) for _ in range(3)]
     assert order == ["third/production", "first/production", "second/production"]
+
+
+def test_claims_wait_for_nobody(ledger: PostgresLedger, sealed: Sealed, engine: Engine, clock: FakeClock) -> None:
+    """An integration that somebody holds is passed over, and the others are taken on at once."""
+    impatient = PostgresObservatory(engine, clock, lock_timeout_s=0.1)
+    for tenant in ("free", "held"):
+        ledger.open_attempt(sealed(tenant), None)
+    with engine.begin() as connection:
+        mine = select(integrations).where(integrations.c.key == "held/production")
+        connection.execute(mine.with_for_update())
+        assert [str(key) for key in impatient.claim(clock.now(), clock.now(), 5)] == ["free/production"]
+    assert [str(key) for key in impatient.claim(clock.now(), clock.now() - timedelta(1), 5)] == ["held/production"]
 
 
 def test_an_attempt_is_opened_while_a_round_is_kept(

@@ -40,7 +40,7 @@ from keyturn.domain.integration import IntegrationKey
 from keyturn.errors import VendorRefusedError
 from keyturn.ledger import migrate
 from keyturn.sandbox.assets import asset
-from keyturn.sandbox.demo import Cast
+from keyturn.sandbox.scene import Cast
 from keyturn.sandbox.stack import Running, Stack
 from keyturn.sandbox.vault_api import VaultApi
 from keyturn.services.journey import journey

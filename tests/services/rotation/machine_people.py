@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-from keyturn.domain.attempt import Attempt, AttemptState, Terms
+from keyturn.domain.attempt import Attempt, Terms
 from keyturn.domain.credential import Credential
 from keyturn.domain.gate import Gate, GateKind, Person
 from keyturn.errors import KeyturnError
@@ -21,7 +21,7 @@ from keyturn.services.rotation.asking import Rotating
 from keyturn.services.watch import Watch
 from tests.fakes.crashing import Crash
 from tests.services.rotation.machine_run import Process
-from tests.services.rotation.machine_world import CAROL, GRACE, KEY, OLGA, Click, World
+from tests.services.rotation.machine_world import ALICE, CAROL, GRACE, KEY, OLGA, Click, World
 
 _HOUR = timedelta(hours=1)
 
@@ -48,6 +48,10 @@ class People:
     def attempt(self) -> Attempt | None:
         """The active attempt."""
         return next(iter(self.world.ledger.active()), None)
+
+    def last(self) -> Attempt:
+        """The newest attempt."""
+        return self.world.ledger.attempts(KEY)[0]
 
     def moves(self) -> bool:
         """Whether there is an attempt that should move."""
@@ -174,21 +178,27 @@ class People:
             self.world.pass_time(timedelta(hours=3), busy=True)
 
     def recover(self) -> None:
-        """What an operator does about a rotation that is halted: go on, and if that does not help, begin another."""
-        for _ in range(3):
-            self.bring_to_an_end()
-            attempt = self.attempt()
-            if attempt is None:
+        """What an operator does about a rotation that is halted: go on, and if that does not help, begin another.
+
+        The grace that may be running is waited for first, as the refusal says.
+        """
+        for _ in range(2):
+            if self.attempt() is None:
                 return
             self.say(self.rotating.resume, OLGA)
-        self.bring_to_an_end()
+            self.bring_to_an_end()
         if self.attempt() is not None:
             self.say(self.rotating.abandon, OLGA)
+            self.begin_anew()
 
-    def last(self) -> Attempt:
-        """The newest attempt."""
-        return self.world.ledger.attempts(KEY)[0]
+    def begin_anew(self) -> None:
+        """Another rotation, from its start to its end."""
+        self.world.pass_time(timedelta(days=8), busy=False)
+        self.start(ALICE, Terms())
+        self.bring_to_an_end()
 
-    def done(self) -> bool:
-        """Whether the newest attempt was completed."""
-        return self.last().state is AttemptState.COMPLETED
+    def works_again(self) -> bool:
+        """Whether the profile's secret works, at the latest after another rotation."""
+        if not self.world.works(self.world.held()):
+            self.begin_anew()
+        return self.world.works(self.world.held())

@@ -152,8 +152,9 @@ class Truth:
         if attempt.terms.compromised:
             return ""
         second = bool(click.question.get("second"))
-        mine = [g for g in self._gates(GateKind.APPROVE) if g.attempt_id == attempt.id and g.state is GateState.APPROVED]
+        mine = [
+            g for g in self._gates(GateKind.APPROVE) if g.attempt_id == attempt.id and g.state is GateState.APPROVED
+        ]
         if any(bool(g.question.get("second")) is second for g in mine):
             return ""
         return f"a click is asked for without an approval: {click}"
-

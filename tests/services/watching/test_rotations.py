@@ -72,6 +72,15 @@ def test_a_current_secret_that_is_dead_on_purpose(watched: Watched, turned: Turn
     assert "Finish the rotation under way" in watched.health.raised[0].remedy
 
 
+def test_a_grace_that_ended_before_its_rotation(watched: Watched, turned: Turned) -> None:
+    """A secret whose grace is over is dead on purpose, also when its rotation was not finished in time."""
+    turned.to_proof()
+    turned.pass_time(days=8)
+    assert watched.checked() == set()
+    seen = watched.look(Subject.PAIR)
+    assert (seen.outcome, seen.hint, "has to be finished" in seen.evidence) == (Outcome.BAD, None, True)
+
+
 def test_a_click_that_killed_the_secret_at_once(watched: Watched, turned: Turned) -> None:
     """Where a grace was asked for and the secret in use is dead all the same, somebody has to hurry."""
     turned.to_click()
