@@ -8,6 +8,15 @@ from prefect import flow
 
 from tasks import monitoring as look
 
+PARTS: tuple[Callable[[], int], ...] = (
+    look.gates,
+    look.lost_runs,
+    look.alarms,
+    look.health,
+    look.audit_trail,
+    look.notices,  # last, so that it tells what the others found
+)
+
 
 @flow(name="watch", persist_result=False)
 async def watch() -> dict[str, int]:
@@ -19,10 +28,9 @@ async def watch() -> dict[str, int]:
     Raises:
         ExceptionGroup: of the parts that failed.
     """
-    parts: tuple[Callable[[], int], ...] = (look.gates, look.lost_runs, look.alarms, look.health, look.notices)
     done: dict[str, int] = {}
     failed: list[Exception] = []
-    for part in parts:
+    for part in PARTS:
         try:
             done[part.__name__] = part()
         except Exception as error:  # noqa: BLE001  the next part has its turn all the same

@@ -9,10 +9,12 @@ from prefect import get_run_logger, task
 
 from keyturn import wiring
 from keyturn.domain.integration import IntegrationKey
+from keyturn.domain.notice import Event, Notice, Severity
 from keyturn.services import alarms as alarming
 from keyturn.services.check import Checking
 from keyturn.services.lost_runs import LostRuns
 from keyturn.services.notify import deliver, page_of
+from keyturn.services.trail import anchor
 from keyturn.services.watch import Watch
 from tasks import artifacts, events
 from tasks.policies import LEDGER, VENDOR
@@ -119,6 +121,22 @@ def notices() -> int:
     _warn((*delivered.problems, *delivered.given_up))
     get_run_logger().info("sent: %s, waiting: %s", delivered.sent, delivered.waiting)
     return delivered.sent
+
+
+@task(name="audit_trail", **LEDGER)
+def audit_trail() -> int:
+    """Follow the audit trail to its end, and keep its head in Vault; what does not fit is told at once.
+
+    Returns:
+        How many rows are new.
+    """
+    p = wiring.ports()
+    found = anchor(p.trail, p.anchor)
+    if found.fault is not None:
+        _warn([found.fault.says])
+        today = p.clock.now().date().isoformat()
+        p.outbox.tell(Notice(Event.AUDIT_BROKEN, Severity.CRITICAL, "", f"audit/broken/{today}"))
+    return found.rows
 
 
 def _warn(problems: Iterable[str]) -> None:

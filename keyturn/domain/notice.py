@@ -42,6 +42,7 @@ class Event(StrEnum):
     SWEEP_STOPPED = "sweep.stopped"
     DRIFT_RAISED = "drift.raised"
     DRIFT_CLEARED = "drift.cleared"
+    AUDIT_BROKEN = "audit.broken"
     WRAPPING_TOKEN_USED = "wrapping_token.used"  # noqa: S105  the name of an event
     TEST = "test"
 
@@ -62,6 +63,7 @@ SEVERITIES: Mapping[Event, tuple[Severity, Severity]] = {
     Event.DRIFT_RAISED: (Severity.WARNING, Severity.CRITICAL),
     # As urgent as the alarm was: who heard that something is wrong must hear that it is right again.
     Event.DRIFT_CLEARED: (Severity.INFO, Severity.CRITICAL),
+    Event.AUDIT_BROKEN: (Severity.CRITICAL, Severity.CRITICAL),
     Event.WRAPPING_TOKEN_USED: (Severity.CRITICAL, Severity.CRITICAL),
     Event.TEST: (Severity.INFO, Severity.CRITICAL),
 }

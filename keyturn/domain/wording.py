@@ -159,6 +159,11 @@ _TEMPLATES: Mapping[Event, _Template] = {
         "A rotation failed, so no further ones are started.",
         "see `keyturn status --all`; resolve what failed, and the next sweep goes on.",
     ),
+    Event.AUDIT_BROKEN: _Template(
+        "the audit trail is not as it was written",
+        "A row was changed, removed or put in, or the chain's end was cut off. Its head in Vault is left where it was.",
+        "keep a copy of the ledger and of Vault's audit log, then run `keyturn audit verify`.",
+    ),
     Event.DRIFT_RAISED: _Template(
         "is not as it should be: {cause}", "The watch has seen twice that {key} is not as it should be.", _STATUS
     ),

@@ -1,0 +1,270 @@
+"""The older secret is put back: by the machine itself, by a person's wish, by hand; and when it cannot be."""
+
+from __future__ import annotations
+
+import pytest
+
+from keyturn.domain.attempt import AttemptState, Halt, Stage, Wish
+from keyturn.domain.credential import CredentialRef
+from keyturn.domain.gate import Gate, GateKind, GateState
+from keyturn.domain.notice import Event, Severity
+from keyturn.domain.rotation import RotationState
+from keyturn.errors import NotPermittedError, RefusedError, StageFailedError
+from keyturn.sandbox.people import Pair
+from tests.services.rotation.turned import Turned
+from tests.services.told import told
+
+
+def stackone_is(turned: Turned, **options: object) -> None:
+    """Turn switches of StackOne's twin."""
+    turned.world.twins.options(turned.world.twins.stackone, **options)
+
+
+def account(turned: Turned) -> str:
+    """The linked account."""
+    return str(turned.world.twins.accounts()[0]["id"])
+
+
+def call_works(turned: Turned) -> bool:
+    """Whether a customer's call goes through."""
+    return turned.world.ports.hub.list_users(account(turned)).ok
+
+
+def secret_of(turned: Turned, ref: CredentialRef | None) -> str:
+    """The secret that a pointer's reference leads to."""
+    assert ref
+    return turned.world.ports.secrets.read(ref).reveal()
+
+
+def wish_back(turned: Turned) -> None:
+    """`keyturn rotate rollback`."""
+    turned.asking.roll_back(turned.world.key, turned.world.person("alice"), "customers complain")
+
+
+def resume(turned: Turned) -> Gate | None:
+    """`keyturn rotate resume`, and the run that it starts."""
+    turned.asking.resume(turned.world.key, turned.world.person("alice"), "found it")
+    return turned.run()
+
+
+def goes_on_to_promotion(turned: Turned) -> None:
+    """Have the new secret proven by a refresh, and promoted."""
+    turned.pass_time(hours=26)
+    gate = turned.run()
+    assert gate
+    assert gate.kind is GateKind.GRACE
+
+
+def is_rolled_back(turned: Turned, new: Pair) -> bool:
+    """Whether the rotation is halted with the older secret in use and in the profile, and the new one PENDING."""
+    pointer = turned.world.pointer
+    return (
+        turned.state is RotationState.ROLLED_BACK
+        and turned.attempt.halt is Halt.ROLLED_BACK
+        and turned.attempt.wish is Wish.NONE
+        and secret_of(turned, pointer.current) == turned.pair.client_secret
+        and secret_of(turned, pointer.pending) == new.client_secret
+        and pointer.previous is None
+        and turned.world.ports.ledger.gates(key=turned.world.key) == []
+        and Stage.APPLY not in turned.world.stages
+    )
+
+
+def test_a_secret_that_stackone_keeps_garbled_is_rolled_back_by_itself(turned: Turned) -> None:
+    """A refresh fails after a day, a second look agrees, the older one is put back, and people are told."""
+    stackone_is(turned, write_effect="garbled")
+    new = turned.to_proof()
+    assert call_works(turned), "the old access token lives on, so nobody sees it at first"
+    turned.pass_time(hours=26)
+    gate = turned.run()
+    assert gate
+    assert gate.question["failures"] == 1
+    assert "invalid_client" in str(gate.question["last"])
+    stackone_is(turned, write_effect="kept")
+    assert turned.run() is None
+    assert is_rolled_back(turned, new)
+    assert call_works(turned)
+    (notice,) = told(turned.world, Event.ROTATION_ROLLED_BACK)
+    assert notice.severity is Severity.WARNING
+
+
+def test_resume_applies_again_and_completes(turned: Turned) -> None:
+    """A status `error` that is left of the first try is no second disproof: StackOne is asked again."""
+    stackone_is(turned, write_effect="garbled")
+    new = turned.to_proof()
+    turned.pass_time(hours=26)
+    turned.run()
+    stackone_is(turned, write_effect="kept")
+    turned.run()
+    turned.world.twins.account_is(account(turned), "error")
+    gate = resume(turned)
+    assert gate
+    assert (gate.kind, gate.question["failures"]) == (GateKind.PROOF, 0)
+    turned.world.twins.account_is(account(turned), "error")
+    gate = turned.run()
+    assert gate
+    assert (gate.kind, gate.question["failures"]) == (GateKind.PROOF, 0)
+    goes_on_to_promotion(turned)
+    turned.pass_time(days=6)
+    assert turned.run() is None
+    assert turned.attempt.state is AttemptState.COMPLETED
+    assert secret_of(turned, turned.world.pointer.current) == new.client_secret
+    assert call_works(turned)
+    assert turned.world.versions() == 2
+
+
+def test_rollback_before_promotion(turned: Turned) -> None:
+    """The wish wakes the run, which puts the older secret back; when that dies, so does the account."""
+    new = turned.to_proof()
+    wish_back(turned)
+    assert turned.world.runs.resumes
+    assert turned.run() is None
+    assert is_rolled_back(turned, new)
+    assert turned.world.events.count("rotation.wished") == 1
+    turned.pass_time(hours=30)
+    assert call_works(turned)
+    turned.pass_time(days=7)
+    assert not call_works(turned)
+
+
+def test_rollback_after_promotion(turned: Turned) -> None:
+    """While PREVIOUS lives it becomes CURRENT again, and a resume promotes the new one a second time."""
+    new = turned.to_proof()
+    goes_on_to_promotion(turned)
+    assert secret_of(turned, turned.world.pointer.previous) == turned.pair.client_secret
+    wish_back(turned)
+    assert turned.run() is None
+    assert is_rolled_back(turned, new)
+    assert Stage.PROMOTE not in turned.world.stages
+    gate = resume(turned)
+    assert gate
+    assert gate.kind is GateKind.PROOF
+    goes_on_to_promotion(turned)
+    pointer = turned.world.pointer
+    assert secret_of(turned, pointer.current) == new.client_secret
+    assert secret_of(turned, pointer.previous) == turned.pair.client_secret
+    assert pointer.pending is None
+
+
+def test_rollback_is_refused_with_the_reason(turned: Turned) -> None:
+    """To whoever is no operator, before there is anything to put back, and after the grace."""
+    turned.to_click()
+    with turned.world.refused(NotPermittedError, "is no operator"):
+        turned.asking.roll_back(turned.world.key, turned.world.person("bob"), "why not")
+    with turned.world.refused(RefusedError, "no new secret was handed in"):
+        wish_back(turned)
+    turned.submit(turned.click())
+    turned.run()
+    turned.pass_time(days=7)
+    with turned.world.refused(RefusedError, r"has been dead since 2026-03-09 09:00 UTC") as refused:
+        wish_back(turned)
+    assert "another rotation" in refused.value.remedy
+    assert turned.attempt.wish is Wish.NONE
+
+
+def test_a_wish_that_comes_true_too_late(turned: Turned) -> None:
+    """The grace ends between the wish and the run: nothing dead is put back, and somebody is paged."""
+    turned.to_proof()
+    wish_back(turned)
+    turned.pass_time(days=7)
+    before = turned.world.twins.effects(turned.world.twins.stackone)["profiles_updated"]
+    with turned.world.refused(RefusedError, "cannot be put back"):
+        turned.run()
+    assert (turned.attempt.halt, turned.attempt.wish) == (Halt.ORPHANED, Wish.NONE)
+    assert turned.world.twins.effects(turned.world.twins.stackone)["profiles_updated"] == before
+    assert told(turned.world, Event.ROTATION_ORPHANED)
+
+
+def test_gongs_refusal_outweighs_the_clock(turned: Turned) -> None:
+    """Somebody rotated again by themselves: the older secret is dead, whatever its grace says, and stays out."""
+    turned.to_proof()
+    turned.world.secrets.append(turned.world.twins.rotate(turned.pair, 168).client_secret)
+    wish_back(turned)
+    before = turned.world.twins.effects(turned.world.twins.stackone)["profiles_updated"]
+    with turned.world.refused(RefusedError, "cannot be put back: Gong refuses it"):
+        turned.run()
+    assert turned.attempt.halt is Halt.ORPHANED
+    assert turned.world.twins.effects(turned.world.twins.stackone)["profiles_updated"] == before
+    gate = resume(turned)
+    assert gate
+    assert gate.kind is GateKind.PROOF, "the new one is still in the profile, and is still looked after"
+
+
+# --- StackOne has no write API
+
+
+@pytest.fixture
+def by_hand(turned: Turned) -> Turned:
+    """A rotation whose profile only people can write."""
+    stackone_is(turned, write_api="off")
+    return turned
+
+
+def fill_in(turned: Turned) -> str:
+    """Grace opens the reveal, and edits the profile; the secret that she typed."""
+    client_id, secret = turned.world.revealed()
+    (profile,) = turned.world.twins.profiles()
+    turned.world.twins.stackone_admin.edit_profile(profile["id"], client_id=client_id, client_secret=secret)
+    return secret
+
+
+def test_by_hand_there_and_back(by_hand: Turned) -> None:
+    """The form is asked for twice, each time with the right version to reveal, and the watch sees what was typed."""
+    world = by_hand.world
+    new = by_hand.handed_in()
+    gate = by_hand.run()
+    assert gate
+    assert (gate.kind, gate.question["stage"]) == (GateKind.STACKONE_FORM, "apply")
+    assert world.tick().woken == ()
+    assert fill_in(by_hand) == new.client_secret
+    assert world.tick().woken == (gate.id,)
+    gate = by_hand.run()
+    assert gate
+    assert gate.kind is GateKind.PROOF
+    wish_back(by_hand)
+    gate = by_hand.run()
+    assert gate
+    assert (gate.kind, gate.question["stage"]) == (GateKind.STACKONE_FORM, "roll_back")
+    assert by_hand.attempt.halt is Halt.NONE
+    assert fill_in(by_hand) == by_hand.pair.client_secret
+    assert world.tick().woken == (gate.id,)
+    assert by_hand.run() is None
+    assert is_rolled_back(by_hand, new)
+    gate = resume(by_hand)
+    assert gate
+    assert (gate.kind, gate.question["stage"]) == (GateKind.STACKONE_FORM, "apply")
+    assert fill_in(by_hand) == new.client_secret
+    gate = by_hand.run()
+    assert gate
+    assert gate.kind is GateKind.PROOF
+    goes_on_to_promotion(by_hand)
+
+
+def test_a_wish_while_the_form_is_open(by_hand: Turned) -> None:
+    """The form for the new secret is closed; what is asked for instead is the older one."""
+    by_hand.handed_in()
+    applying = by_hand.run()
+    assert applying
+    wish_back(by_hand)
+    gate = by_hand.run()
+    assert gate
+    assert gate.question["stage"] == "roll_back"
+    forms = by_hand.world.gates(GateKind.STACKONE_FORM)
+    assert [(g.id, g.state) for g in forms] == [(applying.id, GateState.VOID), (gate.id, GateState.OPEN)]
+    assert by_hand.world.revealed()[1] == by_hand.pair.client_secret
+
+
+def test_a_declined_form_halts(by_hand: Turned) -> None:
+    """After the click a no is no end: the rotation is orphaned, somebody is paged, and resume asks again."""
+    by_hand.handed_in()
+    by_hand.run()
+    by_hand.world.reject("grace", "I have no access")
+    with by_hand.world.refused(StageFailedError, "was declined") as refused:
+        by_hand.run()
+    assert "resume" in refused.value.remedy
+    assert (by_hand.attempt.state, by_hand.attempt.halt) == (AttemptState.ACTIVE, Halt.ORPHANED)
+    (notice,) = told(by_hand.world, Event.ROTATION_ORPHANED)
+    assert notice.severity is Severity.CRITICAL
+    gate = resume(by_hand)
+    assert gate
+    assert (gate.kind, gate.state) == (GateKind.STACKONE_FORM, GateState.OPEN)
