@@ -85,6 +85,11 @@ class GongAdmin(_Browser):
         """The id of the integration that the table shows last."""
         return _newest(self._browser.get(_API).raise_for_status().text)
 
+    def integration_of(self, client_id: str) -> str:
+        """The id of the integration that the table shows with that Client ID."""
+        listing = self._browser.get(_API).raise_for_status().text
+        return _found(rf'data-field="client-id" data-integration="([^"]+)">{re.escape(client_id)}<', listing, client_id)
+
     def show_secret(self, integration: str) -> str:
         """Press *Show secret*."""
         page = self._browser.post(f"{_API}/{integration}/show-secret")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import secrets
 import shutil
@@ -114,6 +115,37 @@ class World:
         self.until(
             lambda: any(s.stage is stage and s.state is StepState.DONE for s in self.now(key).steps), f"{key} {stage}"
         )
+
+    def is_done(self, key: IntegrationKey, stage: Stage) -> bool:
+        """Whether a stage has its receipt."""
+        return any(s.stage is stage and s.state is StepState.DONE for s in self.now(key).steps)
+
+    def watched_until(self, holds: Callable[[], Any], what: str) -> Any:
+        """Poll until something is so, with one round of the watch after the other."""
+        rounds = itertools.count()
+
+        def looked() -> Any:
+            if next(rounds) % 100 == 0:  # every five seconds or so
+                self.ports.runs.ask_for_watch()
+            return holds()
+
+        return self.until(looked, what)
+
+    def account_of(self, key: IntegrationKey) -> str:
+        """The account that was linked in the onboarding."""
+        receipts = (r for a in self.ports.ledger.attempts(key) for r in self.ports.ledger.receipts(a.id))
+        return next(str(r.body["account_id"]) for r in receipts if r.stage is Stage.LINK_ACCOUNT)
+
+    def client_id(self, key: IntegrationKey) -> str:
+        """The Client ID in use."""
+        current = self.ports.secrets.pointer(key).current
+        assert current is not None
+        return self.ports.secrets.read(current).client_id
+
+    def versions(self, key: IntegrationKey) -> int:
+        """How many versions of the pair Vault has ever kept."""
+        with self.running.openbao.api() as api:
+            return int(api.read(f"keyturn/metadata/{key}/client")["data"]["current_version"])
 
     def ended(self, key: IntegrationKey) -> Journey:
         """Wait for the attempt's end."""

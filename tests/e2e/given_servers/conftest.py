@@ -17,12 +17,12 @@ from psycopg import sql
 
 from keyturn import settings
 from keyturn.sandbox.assets import asset
-from keyturn.sandbox.scene import Cast, CommandLine
 from keyturn.sandbox.openbao import OpenBao, start_openbao
 from keyturn.sandbox.people import GongAdmin, StackOneAdmin
 from keyturn.sandbox.ports import free_port
 from keyturn.sandbox.prefect import create_pool, deploy, start_server, start_worker
 from keyturn.sandbox.processes import Children, Command, environment
+from keyturn.sandbox.scene import Cast, CommandLine
 from keyturn.sandbox.twin_servers import TwinOptions, Twins, start_twins
 from keyturn.wiring import Ports
 from tests.fakes.authority import certify
