@@ -8,8 +8,8 @@
 #   make lock     pin the newest dependencies that pyproject.toml allows
 
 PYTHON ?= python3
-BIN := .venv/bin
 WORKERS ?= 2
+BIN := .venv/bin
 READY := .venv/ready
 PG_BIN := $(firstword $(wildcard /usr/lib/postgresql/*/bin/initdb))
 

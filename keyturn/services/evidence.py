@@ -178,7 +178,7 @@ def _encoded(data: bytes) -> bytes:
 
 
 def _is_canonical(part: bytes) -> bool:
-    """Whether no other text decodes to the same: a last character may have bits that nobody reads."""
+    """Whether no other text decodes to the same: a last character may have bits that lenient decoders do not read."""
     try:
         return _encoded(base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4))) == part
     except ValueError:

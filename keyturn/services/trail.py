@@ -9,7 +9,7 @@ from keyturn.domain.trail import GENESIS, Head, Inspection
 from keyturn.errors import KeyturnError
 from keyturn.ports import Anchor, Trail
 
-_NONE_YET = "no head was kept in Vault yet, so a cut-off end would not show: the watch keeps it (`keyturn doctor`)"
+_NONE_YET = "no head was kept in Vault yet, so a cut-off end would not show: the watch keeps it in its next round"
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ from keyturn.sandbox.twin_servers import TwinOptions
 from keyturn.services.journey import Journey, StepState, journey
 from keyturn.wiring import Ports, quiet_http
 
-PATIENCE_S = 90.0
+PATIENCE_S = 180.0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

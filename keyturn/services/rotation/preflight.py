@@ -58,7 +58,7 @@ class Preflight:
                 str(execution.key), "it was never onboarded to its end", "Run `keyturn onboard` for it first."
             )
         refuse_outside_window(stands, terms, now)
-        adopted = self._worth_adopting(stands)
+        adopted = None if terms.compromised else self._worth_adopting(stands)  # the known secret would live on
         if adopted is None:
             refuse_inside_grace(stands.pointer, execution, terms, now)
         profile = self._profile(stands)

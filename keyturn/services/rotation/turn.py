@@ -6,17 +6,19 @@ second click, which kills the one in use at once: that is asked for and approved
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from keyturn.domain.attempt import Execution, Halt, Receipt, Stage, Wish
+from keyturn.domain.credential import ProbeOutcome
 from keyturn.domain.gate import Gate, GateKind, GateState, Policy
 from keyturn.domain.manifest import SealedManifest
 from keyturn.domain.rotation import Grace, grace_hours
 from keyturn.errors import StageFailedError
 from keyturn.ports import Clock, Ledger, SecretStore, Work
 from keyturn.services.asking import answered, end_if_rejected, standing_gate
-from keyturn.services.rotation.terms import emergency_hours, grace_as, old_ref
+from keyturn.services.rotation.terms import emergency_hours, grace_as, grace_of, old_ref
 from keyturn.services.stage import rearm_at, receipt_of
 
 _SECOND = (
@@ -24,6 +26,7 @@ _SECOND = (
     "refreshes before the newest one is applied fails, and there is no way back."
 )
 _DEAD = (GateState.VOID, GateState.EXPIRED)
+_SHOWN = ("refused_fingerprint", "refused_because", "clicked_since")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Turning:
         return self._unless_rejected(execution, result) if isinstance(result, Gate) else result
 
     def _asked(self, work: Work, execution: Execution, sealed: SealedManifest) -> Receipt | Gate:
-        if work.attempt.wish is Wish.LOST_SECRET:
+        if work.attempt.wish is Wish.LOST_SECRET and not _found(work):
             gate = self._second_approval(work, sealed)
             if gate.state is not GateState.APPROVED:
                 return gate
@@ -69,6 +72,7 @@ class Turning:
             "compromised": terms.compromised,
             "second": terms.second,
             "in_use": old_ref(work, execution).fingerprint,
+            **({} if terms.second else _known_of_click(work)),
         }
         return standing_gate(
             work, self.clock, sealed, GateKind.GONG_ROTATION, Policy(1, sealed.manifest.admins.gong), question
@@ -89,18 +93,29 @@ class Turning:
 
     def _adopted(self, work: Work, execution: Execution) -> Receipt | None:
         """Take the secret that a rotation before left in Vault, if the preflight found it worth that."""
-        ref = receipt_of(work, Stage.PREFLIGHT, execution).body.get("adopt")
+        found = receipt_of(work, Stage.PREFLIGHT, execution).body
+        ref = found.get("adopt")
         if not isinstance(ref, dict):
             return None
-        ends_at = self.secrets.pointer(execution.key).grace_ends_at
-        ends = datetime.fromisoformat(ends_at) if ends_at else self.clock.now()
-        grace = Grace(min(ends, self.clock.now()), ends, ends)
+        grace = self._grace_of_click(execution, ref)
+        if found.get("probe_before") == ProbeOutcome.WRONG_PAIR.value:
+            grace = replace(grace, earliest_end=grace.began)
         return work.write_receipt(Stage.GONG_ROTATION, {**ref, "adopted": True, **grace_as(grace)})
+
+    def _grace_of_click(self, execution: Execution, ref: Mapping[str, object]) -> Grace:
+        """The grace that the click began which made this secret, as the rotation before knew it."""
+        for attempt in self.ledger.attempts(execution.key):
+            for receipt in self.ledger.receipts(attempt.id):
+                if receipt.stage is Stage.GONG_ROTATION and receipt.body["fingerprint"] == ref["fingerprint"]:
+                    return grace_of(receipt)
+        ends_at, now = self.secrets.pointer(execution.key).grace_ends_at, self.clock.now()
+        ends = datetime.fromisoformat(ends_at) if ends_at else now
+        return Grace(min(ends, now), ends, ends)
 
     def _unless_rejected(self, execution: Execution, gate: Gate) -> Gate:
         """A no before the click ends the rotation; a no to a second click leaves a secret that will die."""
-        if gate.state is GateState.REJECTED and gate.question.get("second"):
-            why = "the second rotation was rejected, and the secret that the first one made is lost"
+        why = _stakes(gate)
+        if gate.state is GateState.REJECTED and why:
             self.ledger.halt(execution, Halt.ORPHANED, why)
             raise StageFailedError(
                 str(execution.key),
@@ -110,6 +125,28 @@ class Turning:
         return end_if_rejected(self.ledger, execution, gate)
 
 
+def _stakes(gate: Gate) -> str:
+    """Why a no is no end, a clause: the click has been, and the secret in use will die. Empty before the click."""
+    if gate.question.get("second"):
+        return "the second rotation was rejected, and the secret that the first one made is lost"
+    return "the new secret was declined after a wrong one had come" if "refused_because" in gate.question else ""
+
+
+def _found(work: Work) -> bool:
+    """Whether the lost secret was handed in before anybody was asked to approve a second click."""
+    gate = work.gate(GateKind.GONG_ROTATION)
+    if gate is None or gate.state is not GateState.APPROVED:
+        return False
+    work.want(Wish.NONE, "the secret was handed in after all")
+    return True
+
+
+def _known_of_click(work: Work) -> Mapping[str, object]:
+    """What a refused hand-in has shown of the click: it stays known when the question is asked anew."""
+    gate = work.gate(GateKind.GONG_ROTATION)
+    return {name: gate.question[name] for name in _SHOWN if name in gate.question} if gate else {}
+
+
 def _grace(work: Work, gate: Gate) -> Grace:
     """The old secret's grace after the click that the answer tells of; after a second click it has none."""
     told = str(gate.answer.get("clicked_at") or "")
@@ -117,4 +154,7 @@ def _grace(work: Work, gate: Gate) -> Grace:
     hours = int(str(gate.answer.get("grace_hours", gate.question["grace_hours"])))
     clicked = datetime.fromisoformat(told) if told else None
     grace = Grace.of(hours, gate.opened_at, handed_in, clicked)
+    if clicked is None and (since := gate.question.get("clicked_since")):
+        began = datetime.fromisoformat(str(since))
+        grace = replace(grace, began=began, earliest_end=began + timedelta(hours=hours))
     return grace if work.attempt.terms.can_go_back else replace(grace, earliest_end=grace.began)

@@ -16,7 +16,7 @@ from keyturn.domain.integration import IntegrationKey
 from keyturn.domain.manifest import CONNECTOR, SealedManifest
 from keyturn.domain.notice import Notice
 from keyturn.domain.profile import Profile, ProfileSpec
-from keyturn.ports import Channel
+from keyturn.ports import Channel, RunState
 from keyturn.services.link import account_spec
 from keyturn.services.stage import as_body
 from tests.fakes.clock import FakeClock
@@ -132,6 +132,41 @@ class WatchedWriter(FakeWriter):
         return written
 
 
+class States(dict[UUID, RunState]):
+    """What has become of every run, and since when."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__()
+        self._clock, self._since = clock, dict[UUID, datetime]()
+
+    def __setitem__(self, run: UUID, state: RunState) -> None:
+        if self.get(run) is not state:
+            self._since[run] = self._clock.now()
+        super().__setitem__(run, state)
+
+    def setdefault(self, run: UUID, default: RunState) -> RunState:  # type: ignore[override]
+        """As a dictionary does it, with the time."""
+        if run not in self:
+            self[run] = default
+        return self[run]
+
+    def for_s(self, run: UUID) -> float:
+        """For how many seconds it has been so."""
+        return (self._clock.now() - self._since[run]).total_seconds()
+
+
+class TimedRuns(FakeRuns):
+    """Knows how long a run has been in its state."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.timed = States(clock)
+        super().__init__(states=self.timed)
+
+    def state_for_s(self, flow_run_id: UUID) -> float:
+        """By the clock of the test."""
+        return self.timed.for_s(flow_run_id)
+
+
 @dataclass
 class World:
     """Everything there is, and what really happened.
@@ -151,7 +186,6 @@ class World:
     clock: FakeClock = field(default_factory=FakeClock)
     rows: Rows = field(default_factory=Rows)
     vault: FakeVault = field(default_factory=FakeVault)
-    runs: FakeRuns = field(default_factory=FakeRuns)
     troubles: Troubles = field(default_factory=Troubles)
     outbox: FakeOutbox = field(default_factory=FakeOutbox)
     channels: NoChannels = field(default_factory=NoChannels)
@@ -163,6 +197,7 @@ class World:
     heard: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.runs = TimedRuns(self.clock)
         self.ledger = FakeLedger(self.clock, self.rows)
         self.gong = FakeGong(self.clock, tells=self.tells)
         self.stackone = FakeStackOne(self.clock, self.gong)

@@ -1,4 +1,4 @@
-"""A process dies in every stage of a rotation, before its effect and after it: the next one completes (acceptance 3)."""
+"""A process dies in every stage of a rotation, before its effect and after it and the next completes (acceptance 3)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EFFECTS = {
 """What a stage changes outside of the ledger."""
 
 
-class Killed(BaseException):  # noqa: N818  it is no error: nothing may take it for one
+class Killed(BaseException):
     """Stands for kill -9."""
 
 

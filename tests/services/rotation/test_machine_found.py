@@ -93,7 +93,6 @@ def test_a_secret_that_failed_and_that_gong_says_nothing_of() -> None:
     assert people.world.works(people.world.held())
 
 
-@open_fault
 def test_a_resumed_run_is_not_started_twice() -> None:
     """A run that was woken a moment ago is no lost run, however long it had slept."""
     people = _at(GateKind.GRACE)

@@ -1,4 +1,4 @@
-"""A rotation on real servers: what a run of `flows.rotation.rotate` does up to where that suspends, and who acts then."""
+"""A rotation on real servers: what a run of `flows.rotation.rotate` does until that suspends, and who acts then."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from keyturn.domain.attempt import Attempt, AttemptKind, Execution, Receipt, Stage, Terms
+from keyturn.domain.attempt import Attempt, AttemptKind, Execution, Halt, Receipt, Stage, Terms
 from keyturn.domain.credential import Credential
 from keyturn.domain.gate import Gate
 from keyturn.domain.rotation import RotationState
@@ -95,26 +95,37 @@ class Turned:
     def run(self, last: Stage = Stage.RETIRE) -> Gate | None:
         """The run goes from the top until it waits, and says at which gate; `None` once the last stage is done."""
         run = self.begin()
-        gate = self._paged(run, last)
         flow_run = self.attempt.flow_run_id
         assert flow_run
+        try:
+            gate = self._paged(run, last)
+        except KeyturnError:
+            self.world.runs.states[flow_run] = RunState.ENDED
+            raise
         self.world.runs.states[flow_run] = RunState.SUSPENDED if gate else RunState.ENDED
         return gate
 
     def _paged(self, run: Execution, last: Stage) -> Gate | None:
-        ledger = self.world.ports.ledger
         try:
             return self._turned(run, last)
         except RollBackWantedError:
+            return self._rolled_back(run)
+        except KeyturnError as error:
+            orphan.orphan(self.world.ports.ledger, run, error.problem)
+            raise
+
+    def _rolled_back(self, run: Execution) -> Gate | None:
+        try:
             result = self.applying.roll_back(run)
             if isinstance(result, Gate):
                 return result
-            with self.world.refused(KeyturnError, match="rolled back"):
-                orphan.rolled_back(ledger, run)
-            return None
+            orphan.rolled_back(self.world.ports.ledger, run)
         except KeyturnError as error:
-            orphan.orphan(ledger, run, error.problem)
-            raise
+            orphan.orphan(self.world.ports.ledger, run, error.problem)
+            if self.attempt.halt is not Halt.ROLLED_BACK:
+                raise
+            self.world.heard.append(str(error))
+        return None
 
     def _turned(self, run: Execution, last: Stage) -> Gate | None:
         orphan.heed(self.world.ports.ledger, run)
