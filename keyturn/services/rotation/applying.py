@@ -63,11 +63,21 @@ class Applying:
             if receipt := work.receipt(Stage.ROLL_BACK):
                 return receipt
             old = old_ref(work, execution)
-            self._refuse_if_dead(work, execution, old)
-            result = self._written(work, execution, Stage.ROLL_BACK, old)
-            if isinstance(result, Receipt):
+            dead = self._why_dead(work, execution, old)
+            if dead:
+                # Whether a rollback before this one was lost on its way back is not known: to be put in again, then.
+                work.rewind(_AFTER_APPLY, f"not rolled back: {dead}")
+            else:
+                result = self._written(work, execution, Stage.ROLL_BACK, old)
+            if not dead and isinstance(result, Receipt):
                 work.rewind(_AFTER_APPLY, "rolled back")
                 self._point_back(execution, old)
+        if dead:
+            raise RefusedError(
+                str(execution.key),
+                f"the older secret cannot be put back: {dead}",
+                "Put in the new one: `keyturn rotate resume`.",
+            )
         self._try(execution)
         return self._unless_declined(execution, result)
 
@@ -160,17 +170,14 @@ class Applying:
             work.close_gate(gate.id, GateState.APPROVED, "the change was seen in StackOne", {"profile_id": profile.id})
         return work.write_receipt(stage, _body(profile, ref, "assisted", str(gate.question.get("why", ""))))
 
-    def _refuse_if_dead(self, work: Work, execution: Execution, old: CredentialRef) -> None:
-        """The clock may be wrong by as much as the person's word on the click; Gong's own answer counts more."""
-        probe = self.gong.probe(self.secrets.read(old))
-        if probe.outcome is not ProbeOutcome.WRONG_PAIR and certainly_works(work, execution, self.clock.now()):
-            return
-        known = "Gong refuses it" if probe.outcome is ProbeOutcome.WRONG_PAIR else "its grace is over"
-        raise RefusedError(
-            str(execution.key),
-            f"the older secret cannot be put back: {known}",
-            "Apply the new one: `keyturn rotate resume`, or hand a secret in by a new rotation.",
-        )
+    def _why_dead(self, work: Work, execution: Execution, old: CredentialRef) -> str:
+        """Why the older secret cannot be put back, a clause; empty when it can.
+
+        The clock may be wrong by as much as the person's word on the click; Gong's own answer counts more.
+        """
+        if self.gong.probe(self.secrets.read(old)).outcome is ProbeOutcome.WRONG_PAIR:
+            return "Gong refuses it"
+        return "" if certainly_works(work, execution, self.clock.now()) else "its grace is over"
 
     def _point_back(self, execution: Execution, old: CredentialRef) -> None:
         """Make the older secret CURRENT again if the new one had been promoted; the new one stays, as PENDING."""

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from uuid import UUID
 
-from keyturn.domain.attempt import AttemptState, Execution, Receipt, Stage, Terms
+from keyturn.domain.attempt import AttemptState, Execution, Halt, Receipt, Stage, Terms
 from keyturn.domain.credential import CredentialRef, Pointer, ProbeOutcome
+from keyturn.domain.gate import GateState
 from keyturn.domain.manifest import CONNECTOR
 from keyturn.domain.notice import Event, Notice, Severity
 from keyturn.domain.profile import Profile
 from keyturn.domain.schedule import in_window, opens_at
 from keyturn.errors import ConfigurationError, RefusedError, StageFailedError, VendorRefusedError
 from keyturn.ports import Channels, Clock, ConnectorHub, Ledger, Outbox, ProfileWriters, SecretStore, TokenEndpoint
-from keyturn.services.rotation.terms import ref_as
+from keyturn.services.rotation.terms import grace_after, last_turn, ref_as
 from keyturn.services.stage import once
 from keyturn.services.standing import Standing, standing
 
@@ -58,9 +60,11 @@ class Preflight:
                 str(execution.key), "it was never onboarded to its end", "Run `keyturn onboard` for it first."
             )
         refuse_outside_window(stands, terms, now)
-        adopted = None if terms.compromised else self._worth_adopting(stands)  # the known secret would live on
+        adopted = (
+            None if terms.compromised else self._worth_adopting(execution, stands)
+        )  # the known secret would live on
         if adopted is None:
-            refuse_inside_grace(stands.pointer, execution, terms, now)
+            refuse_inside_grace(self._grace_ends(execution, stands.pointer), execution, terms, now)
         profile = self._profile(stands)
         _, choice = self.writers.choose()
         told = self._told(execution)
@@ -96,12 +100,40 @@ class Preflight:
         )
         return len(channels)
 
-    def _worth_adopting(self, stands: Standing) -> CredentialRef | None:
-        """A PENDING that an abandoned rotation left, unless Gong refuses it: Gong shows a secret once."""
-        pending = stands.pointer.pending
-        if pending is None or self.gong.probe(self.secrets.read(pending)).outcome is ProbeOutcome.WRONG_PAIR:
+    def _worth_adopting(self, execution: Execution, stands: Standing) -> CredentialRef | None:
+        """A secret that a rotation before was given and did not come to use: Gong shows it once.
+
+        Not one that Gong refuses, nor one that was put back because it did not work.
+        """
+        left = self._handed_in_last(execution, stands.pointer) or stands.pointer.pending
+        if left is None or self._was_rolled_back(stands.pointer):
             return None
-        return pending
+        return None if self.gong.probe(self.secrets.read(left)).outcome is ProbeOutcome.WRONG_PAIR else left
+
+    def _handed_in_last(self, execution: Execution, pointer: Pointer) -> CredentialRef | None:
+        """What was handed in to a rotation that ended before it was staged: the pointer knows nothing of it."""
+        turned = last_turn(self.ledger, execution)
+        if turned is None or turned.state is not GateState.APPROVED:
+            return None
+        ref = CredentialRef(
+            str(turned.answer["path"]), int(str(turned.answer["version"])), str(turned.answer["fingerprint"])
+        )
+        return None if ref in (pointer.current, pointer.previous, pointer.retired) else ref
+
+    def _was_rolled_back(self, pointer: Pointer) -> bool:
+        """Whether the rotation that left PENDING had put the older secret back."""
+        if not pointer.rotation:
+            return False
+        return self.ledger.attempt(UUID(pointer.rotation)).halt is Halt.ROLLED_BACK
+
+    def _grace_ends(self, execution: Execution, pointer: Pointer) -> datetime | None:
+        """When the grace of the last click is over, as the pointer and the ledger know it."""
+        known = []
+        if pointer.grace_ends_at and pointer.rotation != str(execution.attempt_id):
+            known.append(datetime.fromisoformat(pointer.grace_ends_at))
+        if turned := last_turn(self.ledger, execution):
+            known.append(grace_after(turned, self.ledger.attempt(turned.attempt_id).terms).latest_end)
+        return max(known, default=None)
 
     def _before(self, stands: Standing) -> dict[str, object]:
         """How the connection was beforehand, so that a failure afterwards can be told from one that was there."""
@@ -131,15 +163,13 @@ def refuse_outside_window(stands: Standing, terms: Terms, now: datetime) -> None
     )
 
 
-def refuse_inside_grace(pointer: Pointer, execution: Execution, terms: Terms, now: datetime) -> None:
+def refuse_inside_grace(ends: datetime | None, execution: Execution, terms: Terms, now: datetime) -> None:
     """Check that no other rotation's grace runs: Gong would kill the older secret at once.
 
     Raises:
         RefusedError: one does.
     """
-    ends = datetime.fromisoformat(pointer.grace_ends_at) if pointer.grace_ends_at else now
-    mine = pointer.rotation == str(execution.attempt_id)
-    if mine or terms.compromised or now >= ends:
+    if terms.compromised or ends is None or now >= ends:
         return
     raise RefusedError(
         str(execution.key),

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from keyturn.domain.attempt import Execution, Receipt, Stage, Wish
+from keyturn.domain.attempt import Execution, Halt, Receipt, Stage, Wish
 from keyturn.domain.gate import Gate, GateKind, GateState, Policy
-from keyturn.domain.manifest import SealedManifest
+from keyturn.domain.manifest import CONNECTOR, SealedManifest
 from keyturn.domain.rotation import ACCESS_TOKEN_LIFE
-from keyturn.errors import RollBackWantedError, VendorRefusedError
+from keyturn.errors import RollBackWantedError, StageFailedError, VendorRefusedError
 from keyturn.ports import Clock, ConnectorHub, Ledger, Work
 from keyturn.services.asking import standing_gate
 from keyturn.services.link import look
@@ -24,6 +24,7 @@ from keyturn.services.stage import receipt_of
 _SURE_AFTER = 2  # failures in a row; one may be a hiccup of the vendor's own
 _LOOK_EARLY = timedelta(minutes=2)  # after the write: a profile that does not work at all shows it by then
 _MARGIN = timedelta(minutes=30)
+_REFUSED = "invalid_client"  # RFC 6749 5.2: how a link ends when Gong refuses the secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +44,46 @@ class Proving:
         Raises:
             RollBackWantedError: it is disproven; the ledger knows that the older secret is to be put back.
         """
-        sealed = self.ledger.manifest(execution.digest)
         with self.ledger.exclusive(execution) as work:
             if receipt := work.receipt(Stage.VERIFY):
                 return receipt
             applied = receipt_of(work, Stage.APPLY, execution)
-            gate = self._gate(work, execution, sealed, applied)
-            body = self._proof(gate, applied)
-            if body is not None:
-                if gate.state is GateState.OPEN:
-                    work.close_gate(gate.id, GateState.APPROVED, "it was seen to work", {})
-                return work.write_receipt(Stage.VERIFY, body)
-            gate, why = self._judged(work, gate, applied)
-            if why:
-                work.want(Wish.ROLL_BACK, why)
+            edited = self._edited(applied)
+            if edited:
+                work.rewind((Stage.APPLY, Stage.VERIFY), edited)
+            else:
+                result, why = self._looked(work, execution, applied)
+        if edited:
+            self.ledger.halt(execution, Halt.ORPHANED, edited)
+            raise StageFailedError(str(execution.key), edited, "`keyturn rotate resume` puts the new secret in again.")
         if why:
             raise RollBackWantedError(str(execution.key), why, "The older secret is put back while it works.")
-        return gate
+        return result
+
+    def _looked(self, work: Work, execution: Execution, applied: Receipt) -> tuple[Receipt | Gate, str]:
+        """The receipt or the open gate; and why it is disproven, which is noted as a wish."""
+        gate = self._gate(work, execution, self.ledger.manifest(execution.digest), applied)
+        body = self._proof(gate, applied)
+        if body is not None:
+            if gate.state is GateState.OPEN:
+                work.close_gate(gate.id, GateState.APPROVED, "it was seen to work", {})
+            return work.write_receipt(Stage.VERIFY, body), ""
+        gate, why = self._judged(work, gate, applied)
+        if why:
+            work.want(Wish.ROLL_BACK, why)
+        return gate, why
+
+    def _edited(self, applied: Receipt) -> str:
+        """How the profile is no longer as it was left, a clause: then nobody knows which secret would be proven."""
+        profiles = self.hub.profiles(CONNECTOR)
+        found = next((p for p in profiles if p.id == applied.body["profile_id"]), None)
+        if found is None:
+            return f"the StackOne profile {applied.body['profile_id']} is gone"
+        if found.updated_at == applied.body["updated_at"]:
+            return ""
+        return (
+            f"the StackOne profile {found.id} was edited by hand at {found.updated_at}, after the new secret was put in"
+        )
 
     def _gate(self, work: Work, execution: Execution, sealed: SealedManifest, applied: Receipt) -> Gate:
         before = receipt_of(work, Stage.PREFLIGHT, execution).body
@@ -103,15 +127,15 @@ class Proving:
 
     def _fails(self, gate: Gate, applied: Receipt) -> str:
         """What is wrong with the account or the newest link, as a clause; empty when nothing is known to be."""
-        if (said := look(self.hub, gate).says) and "invalid_client" in said:
+        if _REFUSED in (said := look(self.hub, gate).says):
             return f"the newest link ended with {said}"
         account_id = str(gate.question.get("account_id") or "")
         if not account_id or not gate.question.get("worked_before"):
             return ""  # what failed before the rotation says nothing about it
         try:
             account = self.hub.account(account_id)
-        except VendorRefusedError as error:
-            return f"account {account_id} cannot be read: {error.problem}"
+        except VendorRefusedError:
+            return ""  # whoever removed it said nothing about the secret
         if account.status == "active" and not _worth_a_call(self.clock.now(), applied):
             return ""
         call = self.hub.list_users(account_id)  # a status may be of yesterday: StackOne tries again when it is called
@@ -128,10 +152,16 @@ def proves_from(applied: Receipt) -> datetime:
 
 def is_due(hub: ConnectorHub, gate: Gate, now: datetime) -> bool:
     """Whether looking at the gate of a proof is worth waking its run: for the watch."""
-    if now >= datetime.fromisoformat(str(gate.question["proves_from"])) or look(hub, gate).account is not None:
+    seen = look(hub, gate)
+    if now >= datetime.fromisoformat(str(gate.question["proves_from"])) or seen.account or _REFUSED in seen.says:
         return True
     account_id = str(gate.question.get("account_id") or "")
-    return bool(account_id and gate.question.get("worked_before")) and hub.account(account_id).status != "active"
+    if not account_id or not gate.question.get("worked_before"):
+        return False
+    try:
+        return hub.account(account_id).status != "active"
+    except VendorRefusedError:
+        return False  # it is gone: only a new link can prove anything now
 
 
 def _worth_a_call(now: datetime, applied: Receipt) -> bool:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from keyturn.domain.attempt import Execution, Receipt, Stage
+from keyturn.domain.attempt import Execution, Receipt, Stage, Terms
 from keyturn.domain.credential import CredentialRef
+from keyturn.domain.gate import Gate, GateKind, GateState
 from keyturn.domain.manifest import SealedManifest
 from keyturn.domain.rotation import Grace
-from keyturn.ports import Work
+from keyturn.ports import Ledger, Work
 from keyturn.services.stage import as_body, credential_ref, receipt_of
 
 _FOR_GOOD = timedelta(days=3650)
@@ -48,6 +50,26 @@ def grace_as(grace: Grace) -> dict[str, object]:
         "grace_ends_earliest": grace.earliest_end.isoformat(),
         "grace_ends_at": grace.latest_end.isoformat(),
     }
+
+
+def grace_after(gate: Gate, terms: Terms) -> Grace:
+    """The older secret's grace after the click that a gate's answer tells of; after a second click it has none."""
+    told = str(gate.answer.get("clicked_at") or "")
+    handed_in = gate.decided_at or gate.opened_at
+    hours = int(str(gate.answer.get("grace_hours", gate.question["grace_hours"])))
+    clicked = datetime.fromisoformat(told) if told else None
+    grace = Grace.of(hours, gate.opened_at, handed_in, clicked)
+    if clicked is None and (since := gate.question.get("clicked_since")):
+        began = datetime.fromisoformat(str(since))
+        grace = replace(grace, began=began, earliest_end=began + timedelta(hours=hours))
+    return grace if terms.can_go_back else replace(grace, earliest_end=grace.began)
+
+
+def last_turn(ledger: Ledger, execution: Execution) -> Gate | None:
+    """The newest click that was answered in a rotation before this one, whatever became of that rotation."""
+    gates = ledger.gates(key=execution.key, only_open=False)
+    turns = [g for g in gates if g.kind is GateKind.GONG_ROTATION and g.state is GateState.APPROVED]
+    return next((g for g in reversed(turns) if g.attempt_id != execution.attempt_id), None)
 
 
 def certainly_works(work: Work, execution: Execution, now: datetime) -> bool:

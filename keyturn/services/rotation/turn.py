@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from keyturn.domain.attempt import Execution, Halt, Receipt, Stage, Wish
 from keyturn.domain.credential import ProbeOutcome
@@ -18,7 +18,7 @@ from keyturn.domain.rotation import Grace, grace_hours
 from keyturn.errors import StageFailedError
 from keyturn.ports import Clock, Ledger, SecretStore, Work
 from keyturn.services.asking import answered, end_if_rejected, standing_gate
-from keyturn.services.rotation.terms import emergency_hours, grace_as, grace_of, old_ref
+from keyturn.services.rotation.terms import emergency_hours, grace_after, grace_as, grace_of, last_turn, old_ref
 from keyturn.services.stage import rearm_at, receipt_of
 
 _SECOND = (
@@ -62,7 +62,7 @@ class Turning:
         gate = self._gate(work, execution, sealed)
         if gate.state is not GateState.APPROVED:
             return gate
-        return work.write_receipt(Stage.GONG_ROTATION, answered(gate) | grace_as(_grace(work, gate)))
+        return work.write_receipt(Stage.GONG_ROTATION, answered(gate) | grace_as(grace_after(gate, work.attempt.terms)))
 
     def _gate(self, work: Work, execution: Execution, sealed: SealedManifest) -> Gate:
         terms, policy = work.attempt.terms, sealed.manifest.rotation
@@ -108,6 +108,9 @@ class Turning:
             for receipt in self.ledger.receipts(attempt.id):
                 if receipt.stage is Stage.GONG_ROTATION and receipt.body["fingerprint"] == ref["fingerprint"]:
                     return grace_of(receipt)
+        turned = last_turn(self.ledger, execution)
+        if turned is not None and turned.answer.get("fingerprint") == ref["fingerprint"]:
+            return grace_after(turned, self.ledger.attempt(turned.attempt_id).terms)
         ends_at, now = self.secrets.pointer(execution.key).grace_ends_at, self.clock.now()
         ends = datetime.fromisoformat(ends_at) if ends_at else now
         return Grace(min(ends, now), ends, ends)
@@ -145,16 +148,3 @@ def _known_of_click(work: Work) -> Mapping[str, object]:
     """What a refused hand-in has shown of the click: it stays known when the question is asked anew."""
     gate = work.gate(GateKind.GONG_ROTATION)
     return {name: gate.question[name] for name in _SHOWN if name in gate.question} if gate else {}
-
-
-def _grace(work: Work, gate: Gate) -> Grace:
-    """The old secret's grace after the click that the answer tells of; after a second click it has none."""
-    told = str(gate.answer.get("clicked_at") or "")
-    handed_in = gate.decided_at or gate.opened_at
-    hours = int(str(gate.answer.get("grace_hours", gate.question["grace_hours"])))
-    clicked = datetime.fromisoformat(told) if told else None
-    grace = Grace.of(hours, gate.opened_at, handed_in, clicked)
-    if clicked is None and (since := gate.question.get("clicked_since")):
-        began = datetime.fromisoformat(str(since))
-        grace = replace(grace, began=began, earliest_end=began + timedelta(hours=hours))
-    return grace if work.attempt.terms.can_go_back else replace(grace, earliest_end=grace.began)

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from keyturn.domain.attempt import ROTATION_STAGES, STAGES, AttemptState, Execution, Receipt, Stage
-from keyturn.domain.credential import Credential, ProbeOutcome
 from keyturn.domain.gate import Gate, GateKind
 from keyturn.ports import Ledger, Work
 from tests.services.rotation.turned import Turned
@@ -106,21 +105,18 @@ def test_killed_in_every_stage(turned: Turned, when: str) -> None:
     gate = go(turned)
     assert gate
     assert gate.kind is GateKind.GRACE
-    old = Credential(turned.pair.client_id, turned.pair.client_secret)
     turned.pass_time(days=5, hours=21, minutes=59)
-    assert world.ports.gong.probe(old).outcome is ProbeOutcome.VALID
+    assert turned.works(turned.pair)
     assert go(turned)
     turned.pass_time(minutes=2)
     assert go(turned) is None
-    assert world.ports.gong.probe(old).outcome is ProbeOutcome.WRONG_PAIR
+    assert not turned.works(turned.pair)
     assert dying.died == {s: EFFECTS.get(s, set()) if when == "after" else set() for s in ROTATION_STAGES}
     assert turned.attempt.state is AttemptState.COMPLETED
     assert (world.versions(), len(world.twins.profiles()), len(world.twins.accounts())) == (2, 1, 1)
     assert world.events.count("receipt.written") == len(STAGES) + len(ROTATION_STAGES)
     pointer = world.pointer
-    assert pointer.current
-    assert pointer.retired
     assert (pointer.pending, pointer.previous) == (None, None)
-    assert world.ports.secrets.read(pointer.current).reveal() == new.client_secret
-    assert world.ports.secrets.read(pointer.retired).reveal() == turned.pair.client_secret
+    assert turned.secret_of(pointer.current) == new.client_secret
+    assert turned.secret_of(pointer.retired) == turned.pair.client_secret
     assert world.ports.hub.list_users(str(world.twins.accounts()[0]["id"])).ok

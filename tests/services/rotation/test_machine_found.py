@@ -35,7 +35,7 @@ def _moved(people: People) -> None:
         process.finish()
 
 
-@open_fault
+
 def test_abandoned_after_the_hand_in() -> None:
     """Whoever begins anew after a hand-in that was never staged is not asked to click inside the running grace."""
     people = _at(GateKind.GONG_ROTATION)
@@ -50,7 +50,7 @@ def test_abandoned_after_the_hand_in() -> None:
     assert people.gate(GateKind.GONG_ROTATION) is None
 
 
-@open_fault
+
 def test_edited_between_apply_and_verify() -> None:
     """A profile that somebody changed after APPLY proves nothing: a link made with the old secret is no proof."""
     people = _at(GateKind.PROOF)
@@ -62,7 +62,7 @@ def test_edited_between_apply_and_verify() -> None:
     assert not Truth(world).current_was_verified()
 
 
-@open_fault
+
 def test_a_rollback_whose_answer_was_lost_until_the_grace_had_ended() -> None:
     """The dead secret is in the profile then, and resuming puts the new one in, as the error says."""
     people = _at(GateKind.PROOF)
@@ -78,7 +78,7 @@ def test_a_rollback_whose_answer_was_lost_until_the_grace_had_ended() -> None:
     assert world.works(world.held())
 
 
-@open_fault
+
 def test_a_secret_that_failed_and_that_gong_says_nothing_of() -> None:
     """A PENDING that a rotation has disproven is not taken up again and again: the next rotation asks for another."""
     people = _at(GateKind.GONG_ROTATION, tells=False)
@@ -102,7 +102,7 @@ def test_a_resumed_run_is_not_started_twice() -> None:
     assert moving == [people.last().flow_run_id]
 
 
-@open_fault
+
 def test_a_link_that_failed_is_looked_at_by_the_next_round() -> None:
     """A link that Gong refused disproves the new secret, and nobody waits a day to hear of it."""
     people = _at(GateKind.PROOF)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from keyturn.domain.attempt import AttemptState, Halt, Stage, Wish
-from keyturn.domain.credential import CredentialRef
 from keyturn.domain.gate import Gate, GateKind, GateState
 from keyturn.domain.notice import Event, Severity
 from keyturn.domain.rotation import RotationState
@@ -15,25 +14,9 @@ from tests.services.rotation.turned import Turned
 from tests.services.told import told
 
 
-def stackone_is(turned: Turned, **options: object) -> None:
-    """Turn switches of StackOne's twin."""
-    turned.world.twins.options(turned.world.twins.stackone, **options)
-
-
-def account(turned: Turned) -> str:
-    """The linked account."""
-    return str(turned.world.twins.accounts()[0]["id"])
-
-
 def call_works(turned: Turned) -> bool:
     """Whether a customer's call goes through."""
-    return turned.world.ports.hub.list_users(account(turned)).ok
-
-
-def secret_of(turned: Turned, ref: CredentialRef | None) -> str:
-    """The secret that a pointer's reference leads to."""
-    assert ref
-    return turned.world.ports.secrets.read(ref).reveal()
+    return turned.world.ports.hub.list_users(turned.account).ok
 
 
 def wish_back(turned: Turned) -> None:
@@ -50,9 +33,7 @@ def resume(turned: Turned) -> Gate | None:
 def goes_on_to_promotion(turned: Turned) -> None:
     """Have the new secret proven by a refresh, and promoted."""
     turned.pass_time(hours=26)
-    gate = turned.run()
-    assert gate
-    assert gate.kind is GateKind.GRACE
+    turned.at(GateKind.GRACE)
 
 
 def is_rolled_back(turned: Turned, new: Pair) -> bool:
@@ -62,8 +43,8 @@ def is_rolled_back(turned: Turned, new: Pair) -> bool:
         turned.state is RotationState.ROLLED_BACK
         and turned.attempt.halt is Halt.ROLLED_BACK
         and turned.attempt.wish is Wish.NONE
-        and secret_of(turned, pointer.current) == turned.pair.client_secret
-        and secret_of(turned, pointer.pending) == new.client_secret
+        and turned.secret_of(pointer.current) == turned.pair.client_secret
+        and turned.secret_of(pointer.pending) == new.client_secret
         and pointer.previous is None
         and turned.world.ports.ledger.gates(key=turned.world.key) == []
         and Stage.APPLY not in turned.world.stages
@@ -72,7 +53,7 @@ def is_rolled_back(turned: Turned, new: Pair) -> bool:
 
 def test_a_secret_that_stackone_keeps_garbled_is_rolled_back_by_itself(turned: Turned) -> None:
     """A refresh fails after a day, a second look agrees, the older one is put back, and people are told."""
-    stackone_is(turned, write_effect="garbled")
+    turned.stackone_is(write_effect="garbled")
     new = turned.to_proof()
     assert call_works(turned), "the old access token lives on, so nobody sees it at first"
     turned.pass_time(hours=26)
@@ -80,7 +61,7 @@ def test_a_secret_that_stackone_keeps_garbled_is_rolled_back_by_itself(turned: T
     assert gate
     assert gate.question["failures"] == 1
     assert "invalid_client" in str(gate.question["last"])
-    stackone_is(turned, write_effect="kept")
+    turned.stackone_is(write_effect="kept")
     assert turned.run() is None
     assert is_rolled_back(turned, new)
     assert call_works(turned)
@@ -90,17 +71,17 @@ def test_a_secret_that_stackone_keeps_garbled_is_rolled_back_by_itself(turned: T
 
 def test_resume_applies_again_and_completes(turned: Turned) -> None:
     """A status `error` that is left of the first try is no second disproof: StackOne is asked again."""
-    stackone_is(turned, write_effect="garbled")
+    turned.stackone_is(write_effect="garbled")
     new = turned.to_proof()
     turned.pass_time(hours=26)
     turned.run()
-    stackone_is(turned, write_effect="kept")
+    turned.stackone_is(write_effect="kept")
     turned.run()
-    turned.world.twins.account_is(account(turned), "error")
+    turned.world.twins.account_is(turned.account, "error")
     gate = resume(turned)
     assert gate
     assert (gate.kind, gate.question["failures"]) == (GateKind.PROOF, 0)
-    turned.world.twins.account_is(account(turned), "error")
+    turned.world.twins.account_is(turned.account, "error")
     gate = turned.run()
     assert gate
     assert (gate.kind, gate.question["failures"]) == (GateKind.PROOF, 0)
@@ -108,7 +89,7 @@ def test_resume_applies_again_and_completes(turned: Turned) -> None:
     turned.pass_time(days=6)
     assert turned.run() is None
     assert turned.attempt.state is AttemptState.COMPLETED
-    assert secret_of(turned, turned.world.pointer.current) == new.client_secret
+    assert turned.secret_of(turned.world.pointer.current) == new.client_secret
     assert call_works(turned)
     assert turned.world.versions() == 2
 
@@ -131,7 +112,7 @@ def test_rollback_after_promotion(turned: Turned) -> None:
     """While PREVIOUS lives it becomes CURRENT again, and a resume promotes the new one a second time."""
     new = turned.to_proof()
     goes_on_to_promotion(turned)
-    assert secret_of(turned, turned.world.pointer.previous) == turned.pair.client_secret
+    assert turned.secret_of(turned.world.pointer.previous) == turned.pair.client_secret
     wish_back(turned)
     assert turned.run() is None
     assert is_rolled_back(turned, new)
@@ -141,8 +122,8 @@ def test_rollback_after_promotion(turned: Turned) -> None:
     assert gate.kind is GateKind.PROOF
     goes_on_to_promotion(turned)
     pointer = turned.world.pointer
-    assert secret_of(turned, pointer.current) == new.client_secret
-    assert secret_of(turned, pointer.previous) == turned.pair.client_secret
+    assert turned.secret_of(pointer.current) == new.client_secret
+    assert turned.secret_of(pointer.previous) == turned.pair.client_secret
     assert pointer.pending is None
 
 
@@ -196,7 +177,7 @@ def test_gongs_refusal_outweighs_the_clock(turned: Turned) -> None:
 @pytest.fixture
 def by_hand(turned: Turned) -> Turned:
     """A rotation whose profile only people can write."""
-    stackone_is(turned, write_api="off")
+    turned.stackone_is(write_api="off")
     return turned
 
 
@@ -210,44 +191,33 @@ def fill_in(turned: Turned) -> str:
 
 def test_by_hand_there_and_back(by_hand: Turned) -> None:
     """The form is asked for twice, each time with the right version to reveal, and the watch sees what was typed."""
-    world = by_hand.world
     new = by_hand.handed_in()
-    gate = by_hand.run()
-    assert gate
-    assert (gate.kind, gate.question["stage"]) == (GateKind.STACKONE_FORM, "apply")
-    assert world.tick().woken == ()
+    assert by_hand.at(GateKind.STACKONE_FORM).question["stage"] == "apply"
+    assert not by_hand.woken()
     assert fill_in(by_hand) == new.client_secret
-    assert world.tick().woken == (gate.id,)
-    gate = by_hand.run()
-    assert gate
-    assert gate.kind is GateKind.PROOF
+    assert by_hand.woken()
+    by_hand.at(GateKind.PROOF)
     wish_back(by_hand)
-    gate = by_hand.run()
-    assert gate
-    assert (gate.kind, gate.question["stage"]) == (GateKind.STACKONE_FORM, "roll_back")
+    assert by_hand.at(GateKind.STACKONE_FORM).question["stage"] == "roll_back"
     assert by_hand.attempt.halt is Halt.NONE
     assert fill_in(by_hand) == by_hand.pair.client_secret
-    assert world.tick().woken == (gate.id,)
+    assert by_hand.woken()
     assert by_hand.run() is None
     assert is_rolled_back(by_hand, new)
     gate = resume(by_hand)
     assert gate
     assert (gate.kind, gate.question["stage"]) == (GateKind.STACKONE_FORM, "apply")
     assert fill_in(by_hand) == new.client_secret
-    gate = by_hand.run()
-    assert gate
-    assert gate.kind is GateKind.PROOF
+    by_hand.at(GateKind.PROOF)
     goes_on_to_promotion(by_hand)
 
 
 def test_a_wish_while_the_form_is_open(by_hand: Turned) -> None:
     """The form for the new secret is closed; what is asked for instead is the older one."""
     by_hand.handed_in()
-    applying = by_hand.run()
-    assert applying
+    applying = by_hand.at(GateKind.STACKONE_FORM)
     wish_back(by_hand)
-    gate = by_hand.run()
-    assert gate
+    gate = by_hand.at(GateKind.STACKONE_FORM)
     assert gate.question["stage"] == "roll_back"
     forms = by_hand.world.gates(GateKind.STACKONE_FORM)
     assert [(g.id, g.state) for g in forms] == [(applying.id, GateState.VOID), (gate.id, GateState.OPEN)]

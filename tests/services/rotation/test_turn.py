@@ -10,7 +10,6 @@ from datetime import timedelta
 import pytest
 
 from keyturn.domain.attempt import AttemptState, Halt, Stage, Terms, Wish
-from keyturn.domain.credential import Credential, ProbeOutcome
 from keyturn.domain.gate import Gate, GateKind, GateState
 from keyturn.domain.notice import Event
 from keyturn.domain.rotation import RotationState
@@ -38,20 +37,6 @@ def onboarded(world: World, **rotation: object) -> Turned:
     world.consent(world.link())
     world.go_on()
     return Turned(world, pair)
-
-
-def at(turned: Turned, kind: GateKind) -> Gate:
-    """Run, and be at a gate of that kind."""
-    gate = turned.run()
-    assert gate
-    assert gate.kind is kind
-    return gate
-
-
-def works(turned: Turned, pair: Pair) -> bool:
-    """Whether Gong takes a pair."""
-    probe = turned.world.ports.gong.probe(Credential(pair.client_id, pair.client_secret))
-    return probe.outcome is ProbeOutcome.VALID
 
 
 def abandon(turned: Turned) -> None:
@@ -101,7 +86,7 @@ def test_wrong_as_the_worker_sees(turned: Turned, spoil: Callable[[Pair], Pair],
     new = turned.click()
     with silent_gong(turned):
         turned.submit(spoil(new))
-    gate = at(turned, GateKind.GONG_ROTATION)
+    gate = turned.at(GateKind.GONG_ROTATION)
     assert gate.id != first.id
     assert why in str(gate.question["refused_because"])
     assert (turned.world.gates(GateKind.GONG_ROTATION)[0].state, turned.state) == (
@@ -111,7 +96,7 @@ def test_wrong_as_the_worker_sees(turned: Turned, spoil: Callable[[Pair], Pair],
     with silent_gong(turned), turned.world.refused(CredentialRefusedError, "Gong refused before"):
         turned.submit(spoil(new))
     turned.submit(new)
-    at(turned, GateKind.PROOF)
+    turned.at(GateKind.PROOF)
     assert turned.world.versions() == 3
 
 
@@ -123,10 +108,10 @@ def test_the_grace_of_a_click_whose_secret_came_late(turned: Turned) -> None:
     first = turned.world.clock.now()
     with silent_gong(turned):
         turned.submit(replace(new, client_secret=new.client_secret[:-3]))
-    at(turned, GateKind.GONG_ROTATION)
+    turned.at(GateKind.GONG_ROTATION)
     turned.pass_time(days=3)
     turned.submit(new)
-    at(turned, GateKind.PROOF)
+    turned.at(GateKind.PROOF)
     body = turned.world.receipt(Stage.GONG_ROTATION).body
     assert body["grace_ends_earliest"] == (first - timedelta(hours=1) + WEEK).isoformat()
     assert body["grace_ends_at"] == (turned.world.clock.now() + WEEK).isoformat()
@@ -138,13 +123,13 @@ def test_declined_after_a_refused_secret(turned: Turned) -> None:
     new = turned.click()
     with silent_gong(turned):
         turned.submit(replace(new, client_secret=new.client_secret[:-3]))
-    at(turned, GateKind.GONG_ROTATION)
+    turned.at(GateKind.GONG_ROTATION)
     turned.world.reject("grace", "I closed the window")
     with turned.world.refused(StageFailedError, "was declined after a wrong one had come"):
         turned.run()
     assert (turned.attempt.state, turned.attempt.halt) == (AttemptState.ACTIVE, Halt.ORPHANED)
     turned.asking.resume(turned.world.key, turned.world.person("alice"), "it is in the clipboard")
-    gate = at(turned, GateKind.GONG_ROTATION)
+    gate = turned.at(GateKind.GONG_ROTATION)
     assert gate.question["clicked_since"] == turned.world.clock.now().isoformat(), (
         "what is known of the click stays known"
     )
@@ -158,7 +143,7 @@ def test_declined_before_the_click(turned: Turned) -> None:
         turned.run()
     assert (turned.attempt.state, turned.attempt.halt) == (AttemptState.REJECTED, Halt.NONE)
     turned.start()
-    at(turned, GateKind.APPROVE)
+    turned.at(GateKind.APPROVE)
 
 
 # --- the grace
@@ -207,15 +192,15 @@ def lose(turned: Turned) -> Gate:
     turned.to_click()
     turned.click()
     turned.asking.lost(turned.world.key, turned.world.person("grace"), "closed the window too early")
-    return at(turned, GateKind.APPROVE)
+    return turned.at(GateKind.APPROVE)
 
 
 def second_click(turned: Turned) -> Pair:
     """The second click is approved and done, and its secret handed in."""
     lose(turned)
     turned.world.approve()
-    assert at(turned, GateKind.GONG_ROTATION).question["second"]
-    assert works(turned, turned.pair)
+    assert turned.at(GateKind.GONG_ROTATION).question["second"]
+    assert turned.works(turned.pair)
     new = turned.click()
     turned.submit(new)
     return new
@@ -232,23 +217,22 @@ def test_a_second_click_has_to_be_approved(turned: Turned) -> None:
     with turned.world.refused(NotPermittedError, "cannot approve it"):
         turned.world.approve("alice")
     turned.world.approve("bob")
-    gate = at(turned, GateKind.GONG_ROTATION)
+    gate = turned.at(GateKind.GONG_ROTATION)
     assert (gate.question["second"], turned.attempt.wish) == (True, Wish.NONE)
 
 
 def test_a_second_click_kills_the_secret_in_use(turned: Turned) -> None:
     """It is dead at once, so there is no way back and no PREVIOUS; the newest is applied at once and completes."""
     new = second_click(turned)
-    assert not works(turned, turned.pair)
-    at(turned, GateKind.PROOF)
+    assert not turned.works(turned.pair)
+    turned.at(GateKind.PROOF)
     with turned.world.refused(RefusedError, "has been dead"):
         turned.asking.roll_back(turned.world.key, turned.world.person("alice"), "why not")
     turned.pass_time(hours=26)
-    at(turned, GateKind.GRACE)
+    turned.at(GateKind.GRACE)
     pointer = turned.world.pointer
-    assert pointer.current
     assert pointer.previous is None
-    assert turned.world.ports.secrets.read(pointer.current).reveal() == new.client_secret
+    assert turned.secret_of(pointer.current) == new.client_secret
     turned.pass_time(days=6)
     assert turned.run() is None
     assert turned.attempt.state is AttemptState.COMPLETED
@@ -263,7 +247,7 @@ def test_a_second_click_that_is_rejected(turned: Turned) -> None:
     assert (turned.attempt.halt, turned.attempt.wish) == (Halt.ORPHANED, Wish.LOST_SECRET)
     assert told(turned.world, Event.ROTATION_ORPHANED)
     turned.asking.resume(turned.world.key, turned.world.person("alice"), "it is Monday")
-    assert at(turned, GateKind.APPROVE).question["second"]
+    assert turned.at(GateKind.APPROVE).question["second"]
 
 
 def test_a_lost_secret_that_is_found_in_time(turned: Turned) -> None:
@@ -272,7 +256,7 @@ def test_a_lost_secret_that_is_found_in_time(turned: Turned) -> None:
     new = turned.click()
     turned.asking.lost(turned.world.key, turned.world.person("grace"), "where is it")
     turned.submit(new)
-    at(turned, GateKind.PROOF)
+    turned.at(GateKind.PROOF)
     assert turned.attempt.terms.can_go_back
     assert turned.attempt.wish is Wish.NONE
 
@@ -302,8 +286,8 @@ def test_a_compromised_secret_takes_the_shortest_path(turned: Turned) -> None:
     assert turned.world.receipt(Stage.APPROVE).body == {"by": [], "compromised": True}
     new = turned.click(0)
     turned.submit(new)
-    assert not works(turned, turned.pair)
-    at(turned, GateKind.PROOF)
+    assert not turned.works(turned.pair)
+    turned.at(GateKind.PROOF)
     with turned.world.refused(RefusedError, "has been dead"):
         turned.asking.roll_back(turned.world.key, turned.world.person("alice"), "why not")
     turned.pass_time(hours=26)
@@ -319,8 +303,8 @@ def test_a_compromised_secret_is_turned_although_a_pending_one_lies_there(turned
     gate = turned.to_click(COMPROMISED)
     assert gate.question["grace_hours"] == 0
     turned.submit(turned.click(0))
-    assert not works(turned, turned.pair)
-    at(turned, GateKind.PROOF)
+    assert not turned.works(turned.pair)
+    turned.at(GateKind.PROOF)
 
 
 # --- when one may begin
@@ -332,10 +316,10 @@ def test_outside_of_the_window(world: World) -> None:
     with world.refused(RefusedError, "it opens at 2026-03-03 08:00 UTC"):
         turned.start()
     assert turned.start(terms=Terms(ignore_window=True)).terms.ignore_window
-    at(turned, GateKind.APPROVE)
+    turned.at(GateKind.APPROVE)
     abandon(turned)
     at_once = turned.start(terms=COMPROMISED)
-    at(turned, GateKind.GONG_ROTATION)
+    turned.at(GateKind.GONG_ROTATION)
     assert at_once.terms.compromised
 
 
@@ -357,7 +341,7 @@ def test_inside_a_running_grace(turned: Turned) -> None:
     """Gong would kill the older secret at once: no click is asked for before the grace is over."""
     turned.to_proof()
     turned.pass_time(hours=26)
-    at(turned, GateKind.GRACE)
+    turned.at(GateKind.GRACE)
     abandon(turned)
     turned.start()
     with turned.world.refused(StageFailedError, "runs until 2026-03-09 09:00 UTC"):
@@ -365,7 +349,7 @@ def test_inside_a_running_grace(turned: Turned) -> None:
     assert turned.attempt.state is AttemptState.ABANDONED
     turned.pass_time(days=6)
     turned.start()
-    at(turned, GateKind.APPROVE)
+    turned.at(GateKind.APPROVE)
 
 
 def test_what_an_abandoned_rotation_left_is_taken_up(turned: Turned) -> None:
@@ -376,17 +360,16 @@ def test_what_an_abandoned_rotation_left_is_taken_up(turned: Turned) -> None:
     abandon(turned)
     turned.pass_time(hours=2)
     turned.start()
-    at(turned, GateKind.APPROVE)
+    turned.at(GateKind.APPROVE)
     turned.world.approve()
-    at(turned, GateKind.PROOF)
+    turned.at(GateKind.PROOF)
     body = turned.world.receipt(Stage.GONG_ROTATION).body
     assert (body["adopted"], body["grace_ends_at"]) == (True, ends_at)
     assert body["grace_ends_earliest"] <= ends_at  # type: ignore[operator]
     turned.pass_time(hours=26)
-    at(turned, GateKind.GRACE)
+    turned.at(GateKind.GRACE)
     pointer = turned.world.pointer
-    assert pointer.current
-    assert turned.world.ports.secrets.read(pointer.current).reveal() == new.client_secret
+    assert turned.secret_of(pointer.current) == new.client_secret
     assert pointer.previous
     assert turned.world.versions() == 2
 
@@ -410,9 +393,9 @@ def test_what_a_second_click_left_is_taken_up_without_a_way_back(turned: Turned)
     turned.run(Stage.STAGE_SECRET)
     abandon(turned)
     turned.start()
-    at(turned, GateKind.APPROVE)
+    turned.at(GateKind.APPROVE)
     turned.world.approve()
-    at(turned, GateKind.PROOF)
+    turned.at(GateKind.PROOF)
     with turned.world.refused(RefusedError, "has been dead"):
         turned.asking.roll_back(turned.world.key, turned.world.person("alice"), "why not")
     turned.pass_time(hours=26)

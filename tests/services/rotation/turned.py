@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from keyturn.domain.attempt import Attempt, AttemptKind, Execution, Halt, Receipt, Stage, Terms
-from keyturn.domain.credential import Credential
-from keyturn.domain.gate import Gate
+from keyturn.domain.credential import Credential, CredentialRef, ProbeOutcome
+from keyturn.domain.gate import Gate, GateKind
 from keyturn.domain.rotation import RotationState
 from keyturn.errors import KeyturnError, RollBackWantedError
 from keyturn.ports import RunState
@@ -157,7 +157,40 @@ class Turned:
         credential = Credential(pair.client_id, pair.client_secret)
         return self.world.intake(name).submit(self.world.key, credential, told)
 
+    # --- what can be seen
+
+    def works(self, pair: Pair) -> bool:
+        """Whether Gong takes a pair."""
+        probe = self.world.ports.gong.probe(Credential(pair.client_id, pair.client_secret))
+        return probe.outcome is ProbeOutcome.VALID
+
+    def secret_of(self, ref: CredentialRef | None) -> str:
+        """The secret that a pointer's reference leads to."""
+        assert ref
+        return self.world.ports.secrets.read(ref).reveal()
+
+    @property
+    def account(self) -> str:
+        """The customer's account: the one that was linked first."""
+        return str(self.world.twins.accounts()[0]["id"])
+
+    def woken(self) -> bool:
+        """One round of the watch; whether it woke this rotation's run."""
+        mine = {gate.id for gate in self.world.ports.ledger.gates(key=self.world.key, only_open=False)}
+        return not mine.isdisjoint(self.world.tick().woken)
+
     # --- shortcuts
+
+    def at(self, kind: GateKind) -> Gate:
+        """Run, and be at a gate of that kind."""
+        gate = self.run()
+        assert gate
+        assert gate.kind is kind
+        return gate
+
+    def stackone_is(self, **options: object) -> None:
+        """Turn switches of StackOne's twin."""
+        self.world.twins.options(self.world.twins.stackone, **options)
 
     def to_click(self, terms: Terms = Terms()) -> Gate:  # noqa: B008  immutable
         """Up to the question for the click."""
