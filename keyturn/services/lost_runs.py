@@ -47,8 +47,13 @@ class LostRuns:
         problems: list[str] = []
         for attempt in self.ledger.active():
             try:
-                if attempt.moves and self._is_lost(attempt):
-                    (restarted if self._restarted(attempt) else stuck).append(attempt.id)
+                if not attempt.moves or not self._is_lost(attempt):
+                    continue
+                if attempt.restarts >= MOST_RESTARTS:
+                    self._give_up(attempt)
+                    stuck.append(attempt.id)
+                elif self._restarted(attempt):
+                    restarted.append(attempt.id)
             except KeyturnError as error:
                 problems.append(str(error))
         return Found(tuple(restarted), tuple(stuck), tuple(problems))
@@ -78,12 +83,10 @@ class LostRuns:
         return self.runs.state_for_s(run) >= at_least.total_seconds()
 
     def _restarted(self, attempt: Attempt) -> bool:
-        """Start another run, if it is time for that; says `False` when that has been done often enough."""
-        if attempt.restarts >= MOST_RESTARTS:
-            self._give_up(attempt)
+        """Start another run, if it is time for that."""
+        if attempt.restarted_at is not None and self.clock.now() < attempt.restarted_at + _pause(attempt.restarts):
             return False
-        if attempt.restarted_at is None or self.clock.now() >= attempt.restarted_at + _pause(attempt.restarts):
-            self.ledger.restarted(attempt.id, self.runs.start(attempt))
+        self.ledger.restarted(attempt.id, self.runs.start(attempt))
         return True
 
     def _give_up(self, attempt: Attempt) -> None:

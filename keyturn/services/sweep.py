@@ -74,10 +74,12 @@ class Sweep:
         )
 
     def _turned(self, attempt: Attempt) -> list[Receipt]:
-        """The receipt that says when this attempt's secret came into use, if it did."""
-        if attempt.state is not AttemptState.COMPLETED:
-            return []
-        return [r for r in self.ledger.receipts(attempt.id) if r.stage in _TURNED]
+        """The receipt that says when this attempt's secret came into use, if it did.
+
+        A promotion counts whatever became of its rotation: one that was rolled back has no receipt any more.
+        """
+        counts = _TURNED if attempt.state is AttemptState.COMPLETED else (Stage.PROMOTE,)
+        return [r for r in self.ledger.receipts(attempt.id) if r.stage in counts]
 
     def _active(self, attempt: Attempt) -> Active:
         verified = any(r.stage is Stage.VERIFY for r in self.ledger.receipts(attempt.id))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from keyturn.domain.attempt import AttemptState, Execution, Halt, Receipt, Stage, Terms
+from keyturn.domain.attempt import AttemptState, Execution, Receipt, Stage, Terms
 from keyturn.domain.credential import CredentialRef, Pointer, ProbeOutcome
 from keyturn.domain.gate import GateState
 from keyturn.domain.manifest import CONNECTOR
@@ -18,6 +18,7 @@ from keyturn.domain.profile import Profile
 from keyturn.domain.schedule import in_window, opens_at
 from keyturn.errors import ConfigurationError, RefusedError, StageFailedError, VendorRefusedError
 from keyturn.ports import Channels, Clock, ConnectorHub, Ledger, Outbox, ProfileWriters, SecretStore, TokenEndpoint
+from keyturn.services.rotation.proof import is_disproof
 from keyturn.services.rotation.terms import grace_after, last_turn, ref_as
 from keyturn.services.stage import once
 from keyturn.services.standing import Standing, standing
@@ -103,10 +104,10 @@ class Preflight:
     def _worth_adopting(self, execution: Execution, stands: Standing) -> CredentialRef | None:
         """A secret that a rotation before was given and did not come to use: Gong shows it once.
 
-        Not one that Gong refuses, nor one that was put back because it did not work.
+        Not one that Gong refuses, nor one that was seen not to work.
         """
         left = self._handed_in_last(execution, stands.pointer) or stands.pointer.pending
-        if left is None or self._was_rolled_back(stands.pointer):
+        if left is None or self._was_disproven(stands.pointer):
             return None
         return None if self.gong.probe(self.secrets.read(left)).outcome is ProbeOutcome.WRONG_PAIR else left
 
@@ -120,11 +121,13 @@ class Preflight:
         )
         return None if ref in (pointer.current, pointer.previous, pointer.retired) else ref
 
-    def _was_rolled_back(self, pointer: Pointer) -> bool:
-        """Whether the rotation that left PENDING had put the older secret back."""
+    def _was_disproven(self, pointer: Pointer) -> bool:
+        """Whether the rotation that left PENDING saw that it does not work."""
         if not pointer.rotation:
             return False
-        return self.ledger.attempt(UUID(pointer.rotation)).halt is Halt.ROLLED_BACK
+        key = self.ledger.attempt(UUID(pointer.rotation)).key
+        gates = self.ledger.gates(key=key, only_open=False)
+        return any(is_disproof(g) for g in gates if str(g.attempt_id) == pointer.rotation)
 
     def _grace_ends(self, execution: Execution, pointer: Pointer) -> datetime | None:
         """When the grace of the last click is over, as the pointer and the ledger know it."""

@@ -145,6 +145,11 @@ class Proving:
         return f"account {account_id} is {account.status} ({reasons}), and a live call answered HTTP {call.status}"
 
 
+def is_disproof(gate: Gate) -> bool:
+    """Whether what was waited for at this gate was seen not to work."""
+    return gate.kind is GateKind.PROOF and int(str(gate.question.get("failures", 0))) >= _SURE_AFTER
+
+
 def proves_from(applied: Receipt) -> datetime:
     """From when on a live call proves a refresh."""
     return applied.at + ACCESS_TOKEN_LIFE + _MARGIN
