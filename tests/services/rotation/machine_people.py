@@ -198,7 +198,15 @@ class People:
         self.bring_to_an_end()
 
     def works_again(self) -> bool:
-        """Whether the profile's secret works, at the latest after another rotation."""
-        if not self.world.works(self.world.held()):
-            self.begin_anew()
+        """Whether the profile's secret works, at the latest after two more rotations.
+
+        The first may take up a secret that was handed in and has died since, where Gong tells nothing of it.
+        """
+        for _ in range(2):
+            if self.world.works(self.world.held()):
+                return True
+            if self.attempt() is not None:
+                self.recover()
+            else:
+                self.begin_anew()
         return self.world.works(self.world.held())
