@@ -38,9 +38,10 @@ class Truth:
             terms = self._world.ledger.attempt(gate.attempt_id).terms
             excused = terms.second or terms.compromised or "refused_because" in gate.question
             if gate.state is GateState.OPEN and not excused:
-                running = [end for at, end in self._graces() if at <= gate.opened_at < end]
-                if running:
-                    return f"a click is asked for at {gate.opened_at}, and a grace runs until {running[0]}"
+                before = [(at, end) for at, end in self._graces() if at <= gate.opened_at]
+                end = max(before)[1] if before else gate.opened_at  # a later click ends every grace before it
+                if gate.opened_at < end:
+                    return f"a click is asked for at {gate.opened_at}, and a grace runs until {end}"
         return ""
 
     def pending_is_never_lost(self) -> str:

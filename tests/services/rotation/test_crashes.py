@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from keyturn.domain.attempt import ROTATION_STAGES, STAGES, AttemptState, Execution, Receipt, Stage
+from keyturn.domain.attempt import ROTATION_STAGES, STAGES, AttemptState, Execution, Halt, Receipt, Stage
 from keyturn.domain.gate import Gate, GateKind
 from keyturn.ports import Ledger, Work
 from tests.services.rotation.turned import Turned
@@ -120,3 +120,22 @@ def test_killed_in_every_stage(turned: Turned, when: str) -> None:
     assert turned.secret_of(pointer.current) == new.client_secret
     assert turned.secret_of(pointer.retired) == turned.pair.client_secret
     assert world.ports.hub.list_users(str(world.twins.accounts()[0]["id"])).ok
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_killed_while_rolling_back(turned: Turned, when: str) -> None:
+    """The older secret is in use and in the profile all the same, and the new one is PENDING."""
+    new = turned.to_proof()
+    turned.pass_time(hours=26)
+    turned.at(GateKind.GRACE)
+    world = turned.world
+    world.ports.ledger = dying = DyingLedger(world.ports.ledger, turned, when)  # type: ignore[assignment]
+    turned.asking.roll_back(world.key, world.person("alice"), "customers complain")
+    assert go(turned) is None
+    assert dying.died == {Stage.ROLL_BACK: {"profile"} if when == "after" else set()}
+    assert turned.attempt.halt is Halt.ROLLED_BACK
+    pointer = world.pointer
+    assert turned.secret_of(pointer.current) == turned.pair.client_secret
+    assert turned.secret_of(pointer.pending) == new.client_secret
+    turned.pass_time(days=7)
+    assert not world.ports.hub.list_users(turned.account).ok, "the older secret in the profile is dead by now"

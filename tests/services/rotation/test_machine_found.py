@@ -35,7 +35,6 @@ def _moved(people: People) -> None:
         process.finish()
 
 
-
 def test_abandoned_after_the_hand_in() -> None:
     """Whoever begins anew after a hand-in that was never staged is not asked to click inside the running grace."""
     people = _at(GateKind.GONG_ROTATION)
@@ -50,7 +49,6 @@ def test_abandoned_after_the_hand_in() -> None:
     assert people.gate(GateKind.GONG_ROTATION) is None
 
 
-
 def test_edited_between_apply_and_verify() -> None:
     """A profile that somebody changed after APPLY proves nothing: a link made with the old secret is no proof."""
     people = _at(GateKind.PROOF)
@@ -60,7 +58,6 @@ def test_edited_between_apply_and_verify() -> None:
     people.link()
     _moved(people)
     assert not Truth(world).current_was_verified()
-
 
 
 def test_a_rollback_whose_answer_was_lost_until_the_grace_had_ended() -> None:
@@ -76,7 +73,6 @@ def test_a_rollback_whose_answer_was_lost_until_the_grace_had_ended() -> None:
     people.say(people.rotating.resume, OLGA)
     people.bring_to_an_end()
     assert world.works(world.held())
-
 
 
 def test_a_secret_that_failed_and_that_gong_says_nothing_of() -> None:
@@ -100,7 +96,6 @@ def test_a_resumed_run_is_not_started_twice() -> None:
     people.watch()
     moving = [run for run, state in people.world.runs.states.items() if state is RunState.MOVING]
     assert moving == [people.last().flow_run_id]
-
 
 
 def test_a_link_that_failed_is_looked_at_by_the_next_round() -> None:

@@ -157,6 +157,10 @@ class Turned:
         credential = Credential(pair.client_id, pair.client_secret)
         return self.world.intake(name).submit(self.world.key, credential, told)
 
+    def abandon(self) -> None:
+        """`keyturn rotate abandon`."""
+        self.asking.abandon(self.world.key, self.world.person("alice"), "not now")
+
     # --- what can be seen
 
     def works(self, pair: Pair) -> bool:
