@@ -146,7 +146,10 @@ def paging(run: Execution) -> Iterator[None]:
         raise
     except Exception as error:
         orphaned = ending.orphan(wiring.ports().ledger, run, getattr(error, "problem", type(error).__name__))
-        events.rotation(run.key, "orphaned" if orphaned else "failed", str(run.attempt_id))
+        if orphaned:
+            events.rotation(run.key, "orphaned", str(run.attempt_id))
+        else:
+            events.rotation(run.key, "failed", str(run.attempt_id))
         raise
 
 

@@ -1,4 +1,4 @@
-"""The click in Gong: what is asked, which secrets are taken, when it may be asked for, and if the secret is lost."""
+"""The click in Gong: which secrets are taken, when the grace ends, and what if the secret is lost, or known."""
 
 from __future__ import annotations
 
