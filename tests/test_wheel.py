@@ -120,7 +120,7 @@ def test_each_deployment_finds_its_flow(installed: Installed) -> None:
         "    print(getattr(importlib.import_module(module), name).name)\n"
     )
     done = installed.run("python", "-c", script)
-    assert done.stdout.split() == ["onboard", "watch"], done.stderr
+    assert done.stdout.split() == ["onboard", "rotate", "sweep", "watch"], done.stderr
 
 
 @pytest.mark.parametrize("pattern", TRAVELLING)

@@ -178,7 +178,7 @@ class World:
         """A call of Prefect's API, past keyturn."""
         answer = httpx.request(method, f"{self.running.prefect.api_url}{path}", json=body, trust_env=False)
         answer.raise_for_status()
-        return answer.json()
+        return answer.json() if answer.content else None
 
     def processes_of(self, run: UUID) -> list[psutil.Process]:
         """The processes that execute a run."""
@@ -276,6 +276,8 @@ def world() -> Iterator[World]:
         with _watching_arguments(made.arguments), prefect_is_there:
             yield made
             made.ports.ledger.close()
+            made.ports.gong._transport.close()  # type: ignore[attr-defined]  # the port has no such verb
+            made.ports._stackone[0].close()
             made.cast.close()
     shutil.rmtree(folder, ignore_errors=True)
 

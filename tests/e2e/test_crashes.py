@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+import pytest
 
 from keyturn.domain.attempt import STAGES, Stage
 from keyturn.domain.gate import GateKind
 from keyturn.domain.integration import IntegrationKey
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nobody_watches(world: Any) -> Iterator[None]:
+    """The watch would start a killed run again before these tests do; here it makes a round only when it is asked to."""
+    watch = world.prefect("GET", "/deployments/name/watch/watch")["id"]
+    world.prefect("POST", f"/deployments/{watch}/pause_deployment")
+    yield
+    world.prefect("POST", f"/deployments/{watch}/resume_deployment")
 
 
 def grace_submits(world: Any, cast: Any, key: IntegrationKey) -> None:

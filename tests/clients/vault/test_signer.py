@@ -45,9 +45,10 @@ def test_a_worker_signs_and_everybody_can_check(bao: Any) -> None:
     assert not verifies(key.pem, b"massage", signature)
 
 
-def test_an_operator_may_sign_and_others_may_not(bao: Any) -> None:
+def test_an_operator_may_sign_and_others_may_not(own_bao: Any) -> None:
     """By the policies of deployments/vault: alice is an operator, bob and grace are none."""
-    alice, bob, grace = (signer(bao.settings(token=SecretStr(bao.login(n)))) for n in ("alice", "bob", "grace"))
+    people = ("alice", "bob", "grace")
+    alice, bob, grace = (signer(own_bao.settings(token=SecretStr(own_bao.login(n)))) for n in people)
     kid = alice.public_keys()[-1].kid
     assert len(alice.sign(b"message", kid)) == 64
     for nobody in (bob, grace):
