@@ -16,7 +16,7 @@ from keyturn.domain.integration import IntegrationKey
 
 @pytest.fixture(scope="module", autouse=True)
 def _nobody_watches(world: Any) -> Iterator[None]:
-    """The watch would start a killed run again before these tests do; here it makes a round only when it is asked to."""
+    """The watch would start a killed run again before these tests do: here it makes its rounds only when asked to."""
     watch = world.prefect("GET", "/deployments/name/watch/watch")["id"]
     world.prefect("POST", f"/deployments/{watch}/pause_deployment")
     yield
