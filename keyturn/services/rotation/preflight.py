@@ -19,7 +19,7 @@ from keyturn.domain.schedule import in_window, opens_at
 from keyturn.errors import ConfigurationError, RefusedError, StageFailedError, VendorRefusedError
 from keyturn.ports import Channels, Clock, ConnectorHub, Ledger, Outbox, ProfileWriters, SecretStore, TokenEndpoint
 from keyturn.services.rotation.proof import is_disproof
-from keyturn.services.rotation.terms import grace_after, last_turn, ref_as
+from keyturn.services.rotation.terms import faults_of_turn, grace_after, last_turn, ref_as
 from keyturn.services.stage import once
 from keyturn.services.standing import Standing, standing
 
@@ -61,9 +61,8 @@ class Preflight:
                 str(execution.key), "it was never onboarded to its end", "Run `keyturn onboard` for it first."
             )
         refuse_outside_window(stands, terms, now)
-        adopted = (
-            None if terms.compromised else self._worth_adopting(execution, stands)
-        )  # the known secret would live on
+        # Where the secret in use is known to somebody, taking up another one would let it live on.
+        adopted = None if terms.compromised else self._worth_adopting(execution, stands)
         if adopted is None:
             refuse_inside_grace(self._grace_ends(execution, stands.pointer), execution, terms, now)
         profile = self._profile(stands)
@@ -104,12 +103,18 @@ class Preflight:
     def _worth_adopting(self, execution: Execution, stands: Standing) -> CredentialRef | None:
         """A secret that a rotation before was given and did not come to use: Gong shows it once.
 
-        Not one that Gong refuses, nor one that was seen not to work.
+        Not one that cannot be right, that Gong refuses, or that was seen not to work.
         """
-        left = self._handed_in_last(execution, stands.pointer) or stands.pointer.pending
-        if left is None or self._was_disproven(stands.pointer):
+        left, current = (
+            self._handed_in_last(execution, stands.pointer) or stands.pointer.pending,
+            stands.pointer.current,
+        )
+        if left is None or current is None or self._was_disproven(stands.pointer):
             return None
-        return None if self.gong.probe(self.secrets.read(left)).outcome is ProbeOutcome.WRONG_PAIR else left
+        credential = self.secrets.read(left)
+        if faults_of_turn(credential, self.secrets.read(current)):
+            return None
+        return None if self.gong.probe(credential).outcome is ProbeOutcome.WRONG_PAIR else left
 
     def _handed_in_last(self, execution: Execution, pointer: Pointer) -> CredentialRef | None:
         """What was handed in to a rotation that ended before it was staged: the pointer knows nothing of it."""

@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from keyturn.domain.attempt import Execution, Receipt, Stage
 from keyturn.domain.credential import CredentialRef, Pointer, ProbeOutcome
 from keyturn.domain.gate import Gate, GateKind
-from keyturn.domain.pair import faults_of_pair
 from keyturn.errors import CredentialRefusedError
 from keyturn.ports import Ledger, SecretStore, TokenEndpoint, Work
-from keyturn.services.rotation.terms import grace_of, new_ref, old_ref
+from keyturn.services.rotation.terms import faults_of_turn, grace_of, new_ref, old_ref
 from keyturn.services.stage import as_body, credential_ref, once, receipt_of
 
 
@@ -55,11 +54,7 @@ class Staging:
     def _probed(self, work: Work, execution: Execution) -> dict[str, object]:
         ref = new_ref(work, execution)
         credential, before = self.secrets.read(ref), self.secrets.read(old_ref(work, execution))
-        faults = faults_of_pair(credential)
-        if credential.client_id != before.client_id:
-            faults.append("the Client ID is another one: a rotation keeps it")
-        if credential.reveal() == before.reveal():
-            faults.append("this is the secret that is in use already, not the new one")
+        faults = faults_of_turn(credential, before)
         if faults:
             raise CredentialRefusedError(str(execution.key), "; ".join(faults), "Copy the new secret again.")
         probe = self.gong.probe(credential)

@@ -6,9 +6,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from keyturn.domain.attempt import Execution, Receipt, Stage, Terms
-from keyturn.domain.credential import CredentialRef
+from keyturn.domain.credential import Credential, CredentialRef
 from keyturn.domain.gate import Gate, GateKind, GateState
 from keyturn.domain.manifest import SealedManifest
+from keyturn.domain.pair import faults_of_pair
 from keyturn.domain.rotation import Grace
 from keyturn.ports import Ledger, Work
 from keyturn.services.stage import as_body, credential_ref, receipt_of
@@ -27,6 +28,16 @@ def old_ref(work: Work, execution: Execution) -> CredentialRef:
     if not isinstance(old, dict):
         raise TypeError("the receipt of preflight names no secret")
     return CredentialRef(str(old["path"]), int(str(old["version"])), str(old["fingerprint"]))
+
+
+def faults_of_turn(new: Credential, before: Credential) -> list[str]:
+    """Why a pair cannot be what a rotation of another one gave, each a clause without any secret."""
+    faults = faults_of_pair(new)
+    if new.client_id != before.client_id:
+        faults.append("the Client ID is another one: a rotation keeps it")
+    if new.reveal() == before.reveal():
+        faults.append("this is the secret that is in use already, not the new one")
+    return faults
 
 
 def ref_as(ref: CredentialRef | None) -> dict[str, object] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from keyturn.domain.attempt import AttemptState, Stage, Terms
 from keyturn.domain.gate import GateKind
 from keyturn.errors import RefusedError, StageFailedError
@@ -102,6 +104,18 @@ def test_what_gong_refuses_is_not_taken_up(turned: Turned) -> None:
         turned.run()
     turned.pass_time(days=7)
     assert turned.to_click().question["in_use"]
+
+
+def test_what_cannot_be_right_is_not_taken_up(turned: Turned) -> None:
+    """A pair with another Client ID that Gong said nothing of: no rotation after it is halted by it again and again."""
+    turned.to_click()
+    new = turned.click()
+    twins = turned.world.twins
+    twins.options(twins.gong, token_error_body="text")
+    turned.submit(replace(new, client_id="ANOTHER0CLIENT0ID000"))
+    turned.abandon()
+    turned.pass_time(days=7, hours=1)
+    assert turned.to_click().kind is GateKind.GONG_ROTATION
 
 
 def test_one_attempt_an_integration(turned: Turned) -> None:
