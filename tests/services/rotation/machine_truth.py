@@ -39,7 +39,8 @@ class Truth:
             excused = terms.second or terms.compromised or "refused_because" in gate.question
             if gate.state is GateState.OPEN and not excused:
                 before = [(at, end) for at, end in self._graces() if at <= gate.opened_at]
-                end = max(before)[1] if before else gate.opened_at  # a later click ends every grace before it
+                # A later click ends every grace before it, and of two at one moment the later one is the one asked later.
+                end = sorted(before, key=lambda each: each[0])[-1][1] if before else gate.opened_at
                 if gate.opened_at < end:
                     return f"a click is asked for at {gate.opened_at}, and a grace runs until {end}"
         return ""
