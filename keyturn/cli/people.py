@@ -83,7 +83,7 @@ def submit(
 
     ports, name = _ports(), _key(key)
     vault = _vault(ports)
-    intake = Intake(ports.ledger, vault, ports.gong, ports.runs)
+    intake = Intake(ports.ledger, vault, ports.gong, ports.runs, ports.clock)
     intake.check_asked(name, vault.whoami())
     told = Told(clicked_at.astimezone() if clicked_at else None, grace_hours)
     if not stdin:

@@ -80,6 +80,7 @@ class AttemptState(StrEnum):
     COMPLETED = "completed"
     REJECTED = "rejected"
     ABANDONED = "abandoned"
+    REFUSED = "refused"  # a preflight found what stands in the way: it ended by itself, and nothing was changed
 
 
 class Halt(StrEnum):

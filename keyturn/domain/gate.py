@@ -145,10 +145,11 @@ def admit(gate: Gate, person: Person, digest: str) -> None:
             f"digest {digest[:12]} is not the gate's {gate.digest[:12]}",
             "The manifest has changed: read the new kit with `keyturn plan`, then decide again.",
         )
-    if gate.kind is GateKind.APPROVE and person.id == gate.requester:
+    alone = gate.kind is GateKind.GONG_ROTATION and bool(gate.question.get("compromised"))  # nobody has approved it
+    if (gate.kind is GateKind.APPROVE or alone) and person.id == gate.requester:
         raise NotPermittedError(
             subject,
-            f"{person.name} started this attempt and cannot approve it",
+            f"{person.name} started this attempt and cannot {'finish' if alone else 'approve'} it",
             f"Ask somebody else of: {', '.join(gate.groups)}.",
         )
     if not person.groups & set(gate.groups):

@@ -34,6 +34,7 @@ class Event(StrEnum):
     GATE_REARMED = "gate.rearmed"
     ATTEMPT_COMPLETED = "attempt.completed"
     ATTEMPT_REJECTED = "attempt.rejected"
+    ATTEMPT_REFUSED = "attempt.refused"
     ATTEMPT_STUCK = "attempt.stuck"
     ROTATION_PLANNED = "rotation.planned"
     ROTATION_UNVERIFIED = "rotation.unverified"
@@ -54,6 +55,7 @@ SEVERITIES: Mapping[Event, tuple[Severity, Severity]] = {
     Event.GATE_REARMED: (Severity.WARNING, Severity.WARNING),
     Event.ATTEMPT_COMPLETED: (Severity.INFO, Severity.INFO),
     Event.ATTEMPT_REJECTED: (Severity.ERROR, Severity.ERROR),
+    Event.ATTEMPT_REFUSED: (Severity.ERROR, Severity.ERROR),
     Event.ATTEMPT_STUCK: (Severity.WARNING, Severity.CRITICAL),
     Event.ROTATION_PLANNED: (Severity.INFO, Severity.WARNING),
     Event.ROTATION_UNVERIFIED: (Severity.WARNING, Severity.CRITICAL),

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from keyturn.domain.attempt import AttemptKind, Halt
@@ -20,6 +20,7 @@ from keyturn.domain.manifest import Rotation
 from keyturn.domain.schedule import due_at, opens_at, why_closed
 from keyturn.errors import ConfigurationError
 
+_AGAIN_AFTER = timedelta(hours=20)  # less than a day, or a short window would be missed a little later each day
 _NAMED = 3  # so many integrations are named in a reason; the rest is counted
 
 
@@ -54,6 +55,7 @@ class Candidate:
         last_turned_at: when its secret in use came to be; `None` while no onboarding has been completed.
         failed: its last rotation halted and was abandoned, and nothing has succeeded since.
         declined: people rejected its last rotation, so it is not proposed again by itself.
+        refused_at: when the preflight of its last rotation found what stands in the way; it is tried once a day.
     """
 
     key: IntegrationKey
@@ -62,6 +64,7 @@ class Candidate:
     active: Active | None = None
     failed: bool = False
     declined: bool = False
+    refused_at: datetime | None = None
 
     @property
     def due_at(self) -> datetime | None:
@@ -175,9 +178,17 @@ def _by_itself(candidate: Candidate, now: datetime) -> tuple[What, str] | None:
         return What.NOT_DUE, f"due on {candidate.due_at:%Y-%m-%d}"
     if active is not None:
         return What.WAITS, f"its {active.kind} is under way"
+    held_back = _held_back(candidate, now)
+    return (What.WAITS, held_back) if held_back else None
+
+
+def _held_back(candidate: Candidate, now: datetime) -> str:
+    """Why what became of its last rotation speaks against another one now, a clause; empty when nothing does."""
     if candidate.declined:
-        return What.WAITS, f"its last rotation was rejected: `keyturn rotate {candidate.key}` asks again"
-    return None
+        return f"its last rotation was rejected: `keyturn rotate {candidate.key}` asks again"
+    if candidate.refused_at is None or now >= (again := candidate.refused_at + _AGAIN_AFTER):
+        return ""
+    return f"its preflight failed, see `keyturn status {candidate.key}`; again from {again:%Y-%m-%d %H:%M} UTC on"
 
 
 def _turning(active: Active, key: IntegrationKey) -> tuple[What, str]:

@@ -128,6 +128,11 @@ _TEMPLATES: Mapping[Event, _Template] = {
         "The attempt for {key} was rejected and has ended.",
         "read why with `keyturn status {key}`, then start anew.",
     ),
+    Event.ATTEMPT_REFUSED: _Template(
+        "a rotation could not begin",
+        "Something that the rotation of {key} needs was not there. Nobody was asked, and nothing was changed.",
+        "read why with `keyturn status {key}`; then `keyturn rotate {key}`, or the sweep tries again tomorrow.",
+    ),
     Event.ATTEMPT_STUCK: _Template(
         "an attempt is stuck",
         "The run that carried the attempt for {key} is over, and starting it again did not help.",
@@ -140,7 +145,7 @@ _TEMPLATES: Mapping[Event, _Template] = {
     ),
     Event.ROTATION_UNVERIFIED: _Template(
         "the new secret is not proven",
-        "The new client secret of {key} is applied, and nothing has shown yet that it works. "
+        "The client secret of {key} was rotated in Gong, and nothing has shown yet that the new one works. "
         "When the grace ends, Gong takes the old one no more.",
         "prove it, or go back: `keyturn status {key}` says how, `keyturn rotate rollback {key}` goes back.",
     ),

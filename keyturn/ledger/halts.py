@@ -27,7 +27,7 @@ def halt(unit: Unit, attempt: Attempt, halt: Halt, reason: str) -> Attempt:
 
 
 def unhalt(unit: Unit, attempt: Attempt, by: Person, reason: str) -> Attempt:
-    """Let it go on under the next number; what a rollback noted of itself is over.
+    """Let it go on under the next number.
 
     Raises:
         RefusedError: it is not halted.
@@ -35,8 +35,6 @@ def unhalt(unit: Unit, attempt: Attempt, by: Person, reason: str) -> Attempt:
     attempts.require_active(attempt)
     if attempt.halt is Halt.NONE:
         raise RefusedError(str(attempt.key), "its attempt is not halted", "See `keyturn status`.")
-    mine = receipts.c.attempt_id == attempt.id, receipts.c.stage == Stage.ROLL_BACK
-    unit.connection.execute(delete(receipts).where(*mine))
     for kind in GateKind:
         gate = gates.newest(unit.connection, attempt, kind)
         if gate is not None and (gate.state is GateState.REJECTED or kind in _ASKED_ANEW):
@@ -48,19 +46,29 @@ def unhalt(unit: Unit, attempt: Attempt, by: Person, reason: str) -> Attempt:
 
 
 def wish(unit: Unit, attempt: Attempt, by: Person, wish: Wish, reason: str) -> Attempt:
-    """Note what a person wants of the next execution.
+    """Note what a person wants of the next execution. An orphaned rotation that is to be rolled back goes on for that.
 
     Raises:
         RefusedError: it is halted or has ended, or wants another thing already.
     """
+    if wish is Wish.ROLL_BACK and attempt.halt is Halt.ORPHANED:
+        attempt = unhalt(unit, attempt, by, reason)
     attempts.require_moving(attempt)
     if attempt.wish not in (Wish.NONE, wish):
         raise RefusedError(
             str(attempt.key), f"its rotation is about to do something else: {attempt.wish}", "See `keyturn status`."
         )
-    wished = attempts.alter(unit, attempt, {"wish": wish})
+    wished = want(unit, attempt, wish)
     unit.audit("rotation.wished", wished, {"wish": wish, "reason": reason}, by)
     return wished
+
+
+def want(unit: Unit, attempt: Attempt, wish: Wish) -> Attempt:
+    """Set what the next execution has to do first; what a rollback before has noted of itself does not count for it."""
+    if wish is Wish.ROLL_BACK and attempt.wish is not wish:
+        mine = receipts.c.attempt_id == attempt.id, receipts.c.stage == Stage.ROLL_BACK
+        unit.connection.execute(delete(receipts).where(*mine))
+    return attempts.alter(unit, attempt, {"wish": wish})
 
 
 def restarted(unit: Unit, attempt: Attempt, flow_run_id: UUID) -> Attempt:

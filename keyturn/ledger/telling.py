@@ -9,7 +9,11 @@ from keyturn.domain.gate import Gate, GateKind
 from keyturn.domain.notice import SEVERITIES, Event, Notice
 from keyturn.ledger.unit import Unit
 
-_ENDS = {AttemptState.COMPLETED: Event.ATTEMPT_COMPLETED, AttemptState.REJECTED: Event.ATTEMPT_REJECTED}
+_ENDS = {
+    AttemptState.COMPLETED: Event.ATTEMPT_COMPLETED,
+    AttemptState.REJECTED: Event.ATTEMPT_REJECTED,
+    AttemptState.REFUSED: Event.ATTEMPT_REFUSED,
+}
 _HALTS = {Halt.ROLLED_BACK: Event.ROTATION_ROLLED_BACK, Halt.ORPHANED: Event.ROTATION_ORPHANED}
 _ALERTS = {"alert.wrapping_token_used": Event.WRAPPING_TOKEN_USED}
 

@@ -130,7 +130,7 @@ class Ledger(Protocol):
         """
 
     def wish(self, attempt_id: UUID, person: Person, wish: Wish, reason: str) -> Attempt:
-        """Note what a person wants of the rotation's next execution.
+        """Note what a person wants of the rotation's next execution. To roll an orphaned one back lets it go on.
 
         Raises:
             RefusedError: it is halted or has ended, or wants another thing already.

@@ -68,6 +68,8 @@ class Turns(Scene):
         self._to_proof()
         self._stackone(write_effect="kept")
         self._pass(_DAY_AND_A_BIT, "a day and a bit: StackOne's refresh fails")
+        self.wait(lambda j: any(g.question.get("failures") for g in j.gates))
+        self._pass(timedelta(minutes=6), "one failure may be a hiccup: a second look")
         last = self.wait(lambda j: j.attempt is not None and j.attempt.halt is not Halt.NONE)
         rolled_back = last.rotation is RotationState.ROLLED_BACK
         self.say(f"✔ {last.rotation}: {last.attempt.reason if last.attempt else ''}")

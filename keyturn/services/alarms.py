@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from keyturn.domain.attempt import Attempt, AttemptKind, Stage
+from keyturn.domain.attempt import Attempt, AttemptKind, Halt, Receipt, Stage
 from keyturn.domain.gate import Gate, GateKind
 from keyturn.domain.manifest import SealedManifest
 from keyturn.domain.notice import Event, Notice, Severity
 from keyturn.domain.rotation import alarms_due
 from keyturn.domain.schedule import remind_at
 from keyturn.ports import Clock, Ledger, Outbox
-from keyturn.services.rotation.terms import grace_of
+from keyturn.services.rotation.terms import grace_at_stake, grace_of
 
 _URGENCY = {0.5: Severity.WARNING, 0.75: Severity.ERROR, 0.9: Severity.CRITICAL}
 
@@ -24,11 +24,12 @@ def remind(ledger: Ledger, outbox: Outbox, clock: Clock) -> int:
         How many notices are new; what was told is not told again.
     """
     now, manifests = clock.now(), dict[str, SealedManifest]()
+    pages = {attempt.id: page(attempt) for attempt in ledger.active()}
     told = 0
     for gate in ledger.gates():
         if gate.kind is not GateKind.GRACE:
             sealed = manifests.get(gate.digest) or manifests.setdefault(gate.digest, ledger.manifest(gate.digest))
-            told += sum(outbox.tell(notice) for notice in _reminders(gate, sealed, now))
+            told += sum(outbox.tell(n) for n in _reminders(gate, sealed, now, pages.get(gate.attempt_id, {})))
     return told
 
 
@@ -42,9 +43,28 @@ def alarm(ledger: Ledger, outbox: Outbox, clock: Clock) -> int:
     return sum(outbox.tell(notice) for a in rotations for notice in _unverified(ledger, a, clock.now()))
 
 
-def _reminders(gate: Gate, sealed: SealedManifest, now: datetime) -> Iterator[Notice]:
+def page(attempt: Attempt) -> dict[str, str]:
+    """What leads from a notice to the page of its attempt."""
+    return {"attempt": str(attempt.id), "run": str(attempt.flow_run_id or "")}
+
+
+def _way_out(attempt: Attempt, receipts: Mapping[Stage, Receipt]) -> str:
+    """What can be done about a rotation that is not verified, as far as it has come."""
+    key = attempt.key
+    if attempt.halt is not Halt.NONE:
+        return f"`keyturn status {key}` says why it is halted; then `keyturn rotate resume {key}`."
+    if Stage.GONG_ROTATION not in receipts:
+        return f"hand the new secret in: `keyturn submit {key}`; if it is gone, `keyturn rotate lost {key}`."
+    if Stage.APPLY not in receipts:
+        return f"`keyturn status {key}` says what keeps the new secret from being put into the profile."
+    back = f", or go back: `keyturn rotate rollback {key}`" if attempt.terms.can_go_back else ""
+    return f"prove it with a new link: `keyturn link {key}`{back}."
+
+
+def _reminders(gate: Gate, sealed: SealedManifest, now: datetime, page: Mapping[str, str]) -> Iterator[Notice]:
     due = remind_at(gate.opened_at, sealed.manifest.notification)
-    facts = {"kind": gate.kind.value, "groups": ", ".join(gate.groups), "since": f"{gate.opened_at:%Y-%m-%d %H:%M} UTC"}
+    since = f"{gate.opened_at:%Y-%m-%d %H:%M} UTC"
+    facts = {"kind": gate.kind.value, "groups": ", ".join(gate.groups), "since": since, **page}
     for number, moment in enumerate(due.remind, 1):
         if now >= moment:
             about = f"gate/{gate.id}/remind/{number}"
@@ -56,11 +76,13 @@ def _reminders(gate: Gate, sealed: SealedManifest, now: datetime) -> Iterator[No
 def _unverified(ledger: Ledger, attempt: Attempt, now: datetime) -> Iterator[Notice]:
     receipts = {r.stage: r for r in ledger.receipts(attempt.id)}
     turned = receipts.get(Stage.GONG_ROTATION)
-    if turned is None or Stage.VERIFY in receipts:
+    grace = grace_of(turned) if turned else grace_at_stake(ledger, attempt)
+    if grace is None or Stage.VERIFY in receipts:
         return
-    grace = grace_of(turned)
-    facts = {"ends": f"{grace.earliest_end:%Y-%m-%d %H:%M} UTC", "halt": attempt.halt.value}
-    for share in alarms_due(grace, now):
-        about = f"rotation/{attempt.id}/{turned.at.isoformat()}/{share}"
+    remedy = _way_out(attempt, receipts)
+    ends = f"{grace.earliest_end:%Y-%m-%d %H:%M} UTC"
+    facts = {"ends": ends, "halt": attempt.halt.value, "remedy": remedy, **page(attempt)}
+    for share in alarms_due(grace, now)[-1:]:  # after a pause, or with hardly any grace, only the most urgent is news
+        about = f"rotation/{attempt.id}/{(turned.at if turned else grace.began).isoformat()}/{share}"
         said = facts | {"share": f"{share:.0%}"}
         yield Notice(Event.ROTATION_UNVERIFIED, _URGENCY[share], str(attempt.key), about, said)

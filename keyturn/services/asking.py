@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from keyturn.domain.attempt import AttemptState, Execution, Receipt, Stage
+from keyturn.domain.attempt import AttemptKind, AttemptState, Execution, Receipt, Stage
 from keyturn.domain.gate import Gate, GateKind, GateState, Policy
 from keyturn.domain.manifest import SealedManifest
 from keyturn.errors import StageFailedError
 from keyturn.ports import Clock, Ledger, Work
 from keyturn.services.stage import rearm_at
 
+_BEGINS = {AttemptKind.ONBOARDING: "keyturn onboard", AttemptKind.ROTATION: "keyturn rotate"}
 _RETIRED = (GateState.VOID, GateState.EXPIRED)
 
 
@@ -55,12 +56,13 @@ def end_if_rejected(ledger: Ledger, execution: Execution, gate: Gate) -> Gate:
     """
     if gate.state is not GateState.REJECTED:
         return gate
+    begin = _BEGINS[ledger.attempt(execution.attempt_id).kind]
     who = next((d.person_name for d in gate.decisions if not d.approved), "somebody")
     ledger.finish(execution, AttemptState.REJECTED, f"{gate.kind} rejected by {who}: {gate.reason}")
     raise StageFailedError(
         str(execution.key),
         f"{gate.kind} was rejected by {who}: {gate.reason}",
-        "Change what was objected to and run `keyturn onboard` again.",
+        f"Change what was objected to, and run `{begin}` again.",
     )
 
 

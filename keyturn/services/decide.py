@@ -31,7 +31,7 @@ def approve(ledger: Ledger, runs: Runs, person: Person, key: IntegrationKey, dig
 
 
 def reject(ledger: Ledger, runs: Runs, person: Person, key: IntegrationKey, reason: str) -> Decided:
-    """Say no at whatever gate of the integration is open; the attempt ends.
+    """Say no at the newest open gate of the integration that asks this person; the attempt ends.
 
     Raises:
         RefusedError: nothing is open, or the decision does not count.
@@ -39,7 +39,8 @@ def reject(ledger: Ledger, runs: Runs, person: Person, key: IntegrationKey, reas
     gates = ledger.gates(key=key)
     if not gates:
         raise GateClosedError(str(key), "nothing is being asked about this integration", "See `keyturn status`.")
-    with ledger.deciding(key, gates[0].kind) as at:
+    asked = next((g for g in reversed(gates) if person.groups & set(g.groups)), gates[0])
+    with ledger.deciding(key, asked.kind) as at:
         gate = at.decide(person, approved=False, digest=at.gate.digest, note=reason, answer={})
     return Decided(gate, pass_on(ledger, runs, gate))
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from keyturn.domain.credential import Credential, Probe, ProbeOutcome
 from keyturn.domain.gate import Gate, GateKind, GateState, Person, admit
 from keyturn.domain.integration import IntegrationKey
 from keyturn.domain.pair import faults_of_pair
 from keyturn.errors import CredentialRefusedError, GateClosedError, RefusedError, WrappingTokenUsedError
-from keyturn.ports import Deciding, Ledger, PersonalVault, Runs, TokenEndpoint
+from keyturn.ports import Clock, Deciding, Ledger, PersonalVault, Runs, TokenEndpoint
 from keyturn.services.decide import pass_on
 from keyturn.services.stage import as_body
 
@@ -19,6 +19,8 @@ Obtain = Callable[[], Credential]
 
 ASKS_FOR_PAIR = frozenset({GateKind.GONG_ADMIN, GateKind.GONG_ROTATION})
 MAX_GRACE_HOURS = 168
+_TURNED_UP = "If it has turned up, have that rejected; then `keyturn rotate resume` asks for the secret again"
+_CLOCKS_DIFFER = timedelta(minutes=5)  # between a person's machine and this one
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,8 @@ class Told:
     clicked_at: datetime | None = None
     grace_hours: int | None = None
 
-    def refuse_if_impossible(self, gate: Gate) -> None:
-        """Check that it fits the gate.
+    def refuse_if_impossible(self, gate: Gate, now: datetime) -> None:
+        """Check that it fits the gate, and that the click has been.
 
         Raises:
             RefusedError: it does not.
@@ -56,12 +58,19 @@ class Told:
             return
         if self.grace_hours is not None and not 0 <= self.grace_hours <= MAX_GRACE_HOURS:
             raise RefusedError(str(gate.key), f"Gong offers a grace of 0 to {MAX_GRACE_HOURS} hours", "Look again.")
+        if self.clicked_at is not None and self.clicked_at > now + _CLOCKS_DIFFER:
+            raise RefusedError(
+                str(gate.key),
+                f"the click is said to have been at {self.clicked_at.isoformat()}, which is still to come",
+                "Give --clicked-at as your own clock showed it; nothing was kept of what you entered.",
+            )
 
     def as_answer(self, gate: Gate) -> dict[str, object]:
         """As the gate's answer keeps it."""
         if gate.kind is not GateKind.GONG_ROTATION:
             return {}
-        hours = gate.question["grace_hours"] if self.grace_hours is None else self.grace_hours
+        known = gate.question.get("told_hours") or gate.question["grace_hours"]  # of a hand-in that was refused
+        hours = known if self.grace_hours is None else self.grace_hours
         return {"grace_hours": hours, "clicked_at": self.clicked_at.isoformat() if self.clicked_at else ""}
 
 
@@ -73,6 +82,7 @@ class Intake:
     vault: PersonalVault
     gong: TokenEndpoint
     runs: Runs
+    clock: Clock
 
     def submit(self, key: IntegrationKey, credential: Credential, told: Told = Told()) -> Submitted:
         """Check a pair, keep it in Vault as a new version, and close the gate with a reference to it.
@@ -112,7 +122,7 @@ class Intake:
         kind = self._explain_if_not_asked(key)
         with self.ledger.deciding(key, kind) as at:
             admit(at.gate, person, at.gate.digest)
-            told.refuse_if_impossible(at.gate)
+            told.refuse_if_impossible(at.gate, self.clock.now())
             credential = self._obtained(at, person, obtain)
             probe = self._checked(at, person, credential)
             ref = self.vault.deposit(key, credential)
@@ -165,6 +175,8 @@ class Intake:
         active = next((a for a in self.ledger.attempts(key) if a.ended_at is None), None)
         if active is None:
             return "no run is asking for a secret", "Start one with `keyturn onboard`"
+        if any(g.question.get("second") for g in self.ledger.gates(key=key)):
+            return "the new secret was said to be lost, and a second rotation waits for approval", _TURNED_UP
         if GateKind.APPROVE in asked:
             return "the kit is not approved yet, so no secret is asked for", "Wait for `keyturn approve`"
         gates = self.ledger.gates(key=key, only_open=False)

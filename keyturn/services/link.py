@@ -6,7 +6,7 @@ nowhere; the gate remembers the sessions' ids, and those are polled.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from keyturn.domain.attempt import Execution, Receipt, Stage
@@ -34,21 +34,31 @@ def canary_spec(sealed: SealedManifest) -> AccountSpec:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What became of a gate's links: the account, if StackOne shows one as active, and a few words for people."""
+    """What became of a gate's links: the account, if StackOne shows one as active, and a few words for people.
+
+    Attributes:
+        session_id: the link that these words are about.
+    """
 
     account: Account | None
     says: str
+    session_id: str = ""
+
+    @property
+    def refused(self) -> bool:
+        """Whether Gong refused the profile's pair (RFC 6749 5.2)."""
+        return self.account is None and "invalid_client" in self.says
 
 
 def look(hub: ConnectorHub, gate: Gate) -> Seen:
     """Look at every link of a gate, newest first; if none led to an active account, the newest one's end is told."""
-    says = ""
+    newest = Seen(None, "")
     for session_id in reversed(_sessions(gate)):
-        seen = _led_to(hub, hub.session(session_id))
+        seen = replace(_led_to(hub, hub.session(session_id)), session_id=session_id)
         if seen.account is not None:
             return seen
-        says = says or seen.says
-    return Seen(None, says)
+        newest = newest if newest.says else seen
+    return newest
 
 
 @dataclass(frozen=True, slots=True)

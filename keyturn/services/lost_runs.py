@@ -11,10 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from keyturn.domain.attempt import Attempt, AttemptKind, Execution, Halt, Stage, Wish
+from keyturn.domain.attempt import Attempt, AttemptKind, Execution, Stage, Wish
+from keyturn.domain.gate import GateKind
 from keyturn.domain.notice import Event, Notice, Severity
 from keyturn.errors import KeyturnError
 from keyturn.ports import Clock, Ledger, Outbox, Runs, RunState
+from keyturn.services.alarms import page
+from keyturn.services.rotation.orphan import orphan
+from keyturn.services.rotation.terms import grace_of
 
 MOST_RESTARTS = 6
 _FIRST_PAUSE = timedelta(minutes=1)
@@ -69,7 +73,7 @@ class LostRuns:
             return self.clock.now() >= attempt.started_at + _TO_SHOW_ITSELF
         match self.runs.state(run):
             case RunState.SUSPENDED:
-                if attempt.wish is not Wish.NONE:
+                if self._is_not_heeded(attempt):
                     self.runs.resume(run)
                 return False
             case RunState.RUNNING:
@@ -78,6 +82,21 @@ class LostRuns:
                 return self._for(run, _TO_BE_TAKEN_UP)
             case _:
                 return True
+
+    def _is_not_heeded(self, attempt: Attempt) -> bool:
+        """Whether a person wants what the suspended run does not know of: it waits for something else."""
+        if attempt.wish is Wish.NONE:
+            return False
+        mine = [g for g in self.ledger.gates(key=attempt.key) if g.attempt_id == attempt.id]
+        if attempt.wish is Wish.LOST_SECRET:
+            return not any(g.kind is GateKind.APPROVE for g in mine)
+        asked_back = any(g.question.get("stage") == Stage.ROLL_BACK.value for g in mine)
+        return not asked_back or self._is_too_late(attempt)
+
+    def _is_too_late(self, attempt: Attempt) -> bool:
+        """Whether the older secret, which a person is asked to put back, may be dead by now."""
+        turned = next((r for r in self.ledger.receipts(attempt.id) if r.stage is Stage.GONG_ROTATION), None)
+        return turned is not None and self.clock.now() >= grace_of(turned).earliest_end
 
     def _for(self, run: UUID, at_least: timedelta) -> bool:
         return self.runs.state_for_s(run) >= at_least.total_seconds()
@@ -91,12 +110,11 @@ class LostRuns:
 
     def _give_up(self, attempt: Attempt) -> None:
         about = f"attempt/{attempt.id}/stuck/{_day(self.clock.now())}"
-        facts = {"kind": attempt.kind.value, "restarts": str(attempt.restarts)}
+        facts = {"kind": attempt.kind.value, "restarts": str(attempt.restarts), **page(attempt)}
         self.outbox.tell(Notice(Event.ATTEMPT_STUCK, Severity.ERROR, str(attempt.key), about, facts))
-        clicked = any(r.stage is Stage.GONG_ROTATION for r in self.ledger.receipts(attempt.id))
-        if attempt.kind is AttemptKind.ROTATION and clicked:
+        if attempt.kind is AttemptKind.ROTATION:
             execution = Execution(attempt.id, attempt.key, attempt.digest, attempt.fence)
-            self.ledger.halt(execution, Halt.ORPHANED, f"started {attempt.restarts} times in vain")
+            orphan(self.ledger, execution, f"started {attempt.restarts} times in vain")
 
 
 def _pause(restarts: int) -> timedelta:

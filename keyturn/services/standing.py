@@ -12,7 +12,8 @@ from keyturn.domain.integration import IntegrationKey
 from keyturn.domain.manifest import SealedManifest
 from keyturn.ports import Ledger, SecretStore
 
-_ORDER = tuple(Stage)
+# A rollback takes the receipt of what was applied before it away: where both are, applying came later.
+_ORDER = (Stage.ROLL_BACK, *(stage for stage in Stage if stage is not Stage.ROLL_BACK))
 _PROFILE = frozenset({Stage.CREATE_PROFILE, Stage.APPLY, Stage.ROLL_BACK})
 _ACCOUNT = frozenset({Stage.LINK_ACCOUNT})
 _TURN = frozenset({Stage.STORE_SECRET, Stage.PROMOTE})

@@ -5,12 +5,13 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 
-from keyturn.domain.attempt import Attempt, AttemptState
+from keyturn.domain.attempt import Attempt, AttemptKind, AttemptState
 from keyturn.domain.gate import Person
 from keyturn.domain.integration import IntegrationKey
 from keyturn.domain.manifest import SealedManifest
 from keyturn.errors import KeyturnError, NotPermittedError, RefusedError
 from keyturn.ports import Ledger, Opened, Runs, RunState
+from keyturn.services.rotation.terms import clicked
 
 _MAY_START = frozenset({"requester", "operator"})
 
@@ -68,7 +69,7 @@ def carry(ledger: Ledger, runs: Runs, attempt: Attempt, *, anew: bool = False) -
 def abandon(ledger: Ledger, runs: Runs, person: Person, key: IntegrationKey, reason: str) -> Attempt:
     """End the active attempt of an integration, and let its suspended run find that out.
 
-    Its requester may, and every operator.
+    Every operator may, and its requester; but after the click of a rotation the secret in use dies, whoever ends it.
 
     Raises:
         RefusedError: there is no active attempt.
@@ -77,17 +78,30 @@ def abandon(ledger: Ledger, runs: Runs, person: Person, key: IntegrationKey, rea
     active = next((a for a in ledger.attempts(key) if a.state is AttemptState.ACTIVE), None)
     if active is None:
         raise RefusedError(str(key), "has no active attempt", "See `keyturn status`.")
-    if person.id != active.requester and "operator" not in person.groups:
-        raise NotPermittedError(
-            str(key),
-            f"{person.name} neither started this attempt nor is an operator",
-            "Ask whoever started it, or an operator.",
-        )
+    if "operator" not in person.groups:
+        _require_own(key, person, active)
+        _refuse_after_click(ledger, key, active)
     ended = ledger.abandon(active.id, person, reason)
     if ended.flow_run_id is not None:
         with suppress(KeyturnError):  # the attempt has ended all the same; its run finds that out at its next step
             runs.resume(ended.flow_run_id)
     return ended
+
+
+def _require_own(key: IntegrationKey, person: Person, active: Attempt) -> None:
+    if person.id != active.requester:
+        raise NotPermittedError(
+            str(key),
+            f"{person.name} neither started this attempt nor is an operator",
+            "Ask whoever started it, or an operator.",
+        )
+
+
+def _refuse_after_click(ledger: Ledger, key: IntegrationKey, active: Attempt) -> None:
+    if active.kind is AttemptKind.ROTATION and clicked(ledger, active):
+        raise NotPermittedError(
+            str(key), "its secret was rotated in Gong, and the older one dies", "Only an operator may give it up now."
+        )
 
 
 def _carried(runs: Runs, attempt: Attempt, *, anew: bool) -> bool:

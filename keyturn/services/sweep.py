@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from keyturn.domain.attempt import Attempt, AttemptKind, AttemptState, Halt, Receipt, Stage, Terms
 from keyturn.domain.gate import Person
 from keyturn.domain.integration import IntegrationKey
+from keyturn.domain.manifest import SealedManifest
 from keyturn.domain.notice import Event, Notice, Severity
 from keyturn.domain.sweep import Active, Candidate, Entry, What, plan
 from keyturn.errors import KeyturnError
@@ -58,20 +59,28 @@ class Sweep:
 
     def _candidate(self, key: IntegrationKey) -> Candidate | None:
         attempts = self.ledger.attempts(key)
-        registered = self.ledger.registered(key)
-        if registered is None:
+        sealed = self._applied(key, attempts)
+        if sealed is None:
             return None
         active = next((a for a in attempts if a.state is AttemptState.ACTIVE), None)
         rotations = [a for a in attempts if a.kind is AttemptKind.ROTATION and a.state is not AttemptState.ACTIVE]
         last = rotations[0] if rotations else None
+        telling = next((a for a in rotations if a.state is AttemptState.COMPLETED or a.halt is not Halt.NONE), None)
         return Candidate(
             key,
-            registered.manifest.rotation,
+            sealed.manifest.rotation,
             next((r.at for a in attempts for r in self._turned(a)), None),
             self._active(active) if active else None,
-            failed=last is not None and last.state is AttemptState.ABANDONED and last.halt is not Halt.NONE,
+            failed=telling is not None and telling.state is not AttemptState.COMPLETED,
             declined=last is not None and last.state is AttemptState.REJECTED,
+            refused_at=last.ended_at if last is not None and last.state is AttemptState.REFUSED else None,
         )
+
+    def _applied(self, key: IntegrationKey, attempts: Sequence[Attempt]) -> SealedManifest | None:
+        """The manifest that people approved and that was applied: one that is only registered changes no schedule."""
+        onboarded = (a for a in attempts if a.kind is AttemptKind.ONBOARDING and a.state is AttemptState.COMPLETED)
+        applied = next(onboarded, None)
+        return self.ledger.manifest(applied.digest) if applied else self.ledger.registered(key)
 
     def _turned(self, attempt: Attempt) -> list[Receipt]:
         """The receipt that says when this attempt's secret came into use, if it did.

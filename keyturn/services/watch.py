@@ -65,6 +65,8 @@ class Watch:
 
     def _wake(self, gate: Gate) -> bool:
         attempt = self.ledger.attempt(gate.attempt_id)
+        if not attempt.moves:  # whoever lets it go on starts a run, and that finds the decision
+            return False
         run = attempt.flow_run_id
         taken = run is not None and self.runs.resume(run)
         if gate.decided_at is None:

@@ -120,13 +120,10 @@ def halt(draft: Draft, attempt: Attempt, halt: Halt, reason: str) -> None:
 
 
 def unhalt(draft: Draft, attempt: Attempt, by: Person, reason: str) -> Attempt:
-    """Let it go on under the next number; what a rollback noted of itself is over."""
+    """Let it go on under the next number."""
     require_active(attempt)
     if attempt.halt is Halt.NONE:
         raise RefusedError(str(attempt.key), "its attempt is not halted", "See `keyturn status`.")
-    mine = [k for k in draft.tables.receipts if k[:2] == (attempt.id, Stage.ROLL_BACK)]
-    for each in mine:
-        del draft.tables.receipts[each]
     for kind in GateKind:
         gate = gates.newest(draft.tables, attempt, kind)
         if gate is not None and (gate.state is GateState.REJECTED or kind in _ASKED_ANEW):
@@ -137,15 +134,25 @@ def unhalt(draft: Draft, attempt: Attempt, by: Person, reason: str) -> Attempt:
 
 
 def wish(draft: Draft, attempt: Attempt, by: Person, wish: Wish, reason: str) -> Attempt:
-    """Note what a person wants of the next execution."""
+    """Note what a person wants of the next execution; an orphaned rotation that is to be rolled back goes on for it."""
+    if wish is Wish.ROLL_BACK and attempt.halt is Halt.ORPHANED:
+        attempt = unhalt(draft, attempt, by, reason)
     require_moving(attempt)
     if attempt.wish not in (Wish.NONE, wish):
         raise RefusedError(
             str(attempt.key), f"its rotation is about to do something else: {attempt.wish}", "See `keyturn status`."
         )
-    wished = draft.alter(attempt, wish=wish)
+    wished = want(draft, attempt, wish)
     draft.audit("rotation.wished", wished, {"wish": wish, "reason": reason}, by)
     return wished
+
+
+def want(draft: Draft, attempt: Attempt, wish: Wish) -> Attempt:
+    """Set what the next execution has to do first; what a rollback before has noted of itself does not count for it."""
+    if wish is Wish.ROLL_BACK and attempt.wish is not wish:
+        for each in [k for k in draft.tables.receipts if k[:2] == (attempt.id, Stage.ROLL_BACK)]:
+            del draft.tables.receipts[each]
+    return draft.alter(attempt, wish=wish)
 
 
 def restarted(draft: Draft, attempt: Attempt, flow_run_id: UUID) -> None:

@@ -91,6 +91,11 @@ class Fleet:
         self.ledger.finish(run, AttemptState.COMPLETED, "")
         return sealed.key
 
+    def registered(self, tenant: str, **rotation: object) -> None:
+        """Somebody has begun an onboarding with another manifest, and it was given up."""
+        attempt = self.ledger.open_attempt(_sealed(tenant, rotation), ALICE).attempt
+        self.ledger.abandon(attempt.id, ALICE, "not like this")
+
     def turning(self, key: IntegrationKey, terms: Terms = Terms()) -> Execution:  # noqa: B008  immutable
         """A rotation whose run has begun."""
         attempt = self.rotating.start(key, ALICE, terms).attempt
@@ -117,11 +122,12 @@ class Fleet:
             work.write_receipt(Stage.GONG_ROTATION, grace_as(grace))
         return grace.latest_end
 
-    def asked(self, run: Execution, kind: GateKind) -> Gate:
+    def asked(self, run: Execution, kind: GateKind, **question: object) -> Gate:
         """A question that is open for two weeks of working days."""
         with self.ledger.exclusive(run) as work:
             until = after_working_days(self.clock.now(), 14)
-            return work.open_gate(kind, Policy(1, ("gong_admin",)), {"until": until.isoformat()}, until)
+            question = {"until": until.isoformat(), **question}
+            return work.open_gate(kind, Policy(1, ("gong_admin",)), question, until)
 
     def move_to(self, moment: datetime, **more: float) -> None:
         """Let time pass until a moment, and a little more."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from keyturn.domain.attempt import Halt, Stage, Terms
+from keyturn.domain.attempt import Halt, Stage, Terms, Wish
 from keyturn.domain.gate import GateKind
 from keyturn.domain.notice import Event, Severity
 from keyturn.services.alarms import alarm, remind
@@ -46,9 +46,10 @@ def test_a_gate_that_nobody_answers(fleet: Fleet) -> None:
     assert news == [(0, 1, 0), (0, 1, 0), (0, 0, 0), (0, 0, 0), (0, 1, 0)]
     told = [*fleet.told(Event.GATE_REMINDER, key), *fleet.told(Event.GATE_ESCALATED, key)]
     assert [n.severity for n in told] == [Severity.WARNING, Severity.WARNING, Severity.ERROR]
-    assert {frozenset(n.facts.items()) for n in told} == {
-        frozenset({"kind": "gong_rotation", "groups": "gong_admin", "since": "2026-03-02 09:00 UTC"}.items())
-    }
+    run = fleet.attempt(key)
+    facts = {"kind": "gong_rotation", "groups": "gong_admin", "since": "2026-03-02 09:00 UTC"}
+    page = {"attempt": str(run.id), "run": str(run.flow_run_id)}
+    assert [n.facts for n in told] == [facts | page] * 3
     assert all(str(gate.id) in n.about for n in told)
 
 
@@ -95,9 +96,27 @@ def test_who_is_not_alarmed(fleet: Fleet) -> None:
     assert alarmed(fleet) == 0
 
 
+def test_a_click_whose_secret_never_came(fleet: Fleet) -> None:
+    """The grace runs although nothing was handed in that could be used: it is told as urgently as any other."""
+    key = fleet.onboarded("acme")
+    run = fleet.turning(key)
+    fleet.asked(run, GateKind.GONG_ROTATION, grace_hours=168)
+    began = fleet.clock.now()
+    fleet.clock.move(hours=100)
+    assert alarmed(fleet) == 0, "nobody has clicked, as far as is known"
+    fleet.ledger.wish(run.attempt_id, ALICE, Wish.LOST_SECRET, "closed the window")
+    assert alarmed(fleet) == 1
+    fleet.move_to(began, hours=152)
+    assert alarmed(fleet) == 1
+    last = fleet.told(Event.ROTATION_UNVERIFIED, key)[-1]
+    assert (last.severity, last.facts["share"]) == (Severity.CRITICAL, "90%")
+    assert "keyturn submit" in last.facts["remedy"]
+
+
 def test_no_grace_at_all_is_told_at_once(fleet: Fleet) -> None:
-    """A compromised secret is dead from the click on, so all alarms are due until the new one is verified."""
+    """A compromised secret is dead from the click on: it pages at once, and the milder alarms are no news then."""
     key = fleet.onboarded("acme")
     fleet.clicked(fleet.turning(key, Terms(compromised=True)), hours=0)
-    assert alarmed(fleet) == 3
-    assert fleet.told(Event.ROTATION_UNVERIFIED, key)[-1].severity is Severity.CRITICAL
+    assert (alarmed(fleet), alarmed(fleet)) == (1, 0)
+    (notice,) = fleet.told(Event.ROTATION_UNVERIFIED, key)
+    assert notice.severity is Severity.CRITICAL

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from keyturn.domain.attempt import Halt, Stage, Wish
+from keyturn.domain.gate import GateKind
 from keyturn.domain.integration import IntegrationKey
 from keyturn.domain.notice import Event, Severity
 from keyturn.errors import UnavailableError
@@ -122,6 +123,28 @@ def test_a_suspended_run_is_woken_only_for_a_wish(fleet: Fleet, key: Integration
     assert (fleet.find_lost().restarted, fleet.runs.resumes) == ((), [])
     fleet.ledger.wish(fleet.attempt(key).id, ALICE, Wish.LOST_SECRET, "closed the window")
     assert fleet.find_lost().restarted == ()
+    assert fleet.runs.resumes == [fleet.attempt(key).flow_run_id]
+
+
+def test_a_wish_that_is_being_served_wakes_nobody(fleet: Fleet, key: IntegrationKey) -> None:
+    """While people are asked for what the wish needs, waking the run would only ask them again, each minute."""
+    run = fleet.begun(fleet.attempt(key))
+    fleet.ledger.wish(run.attempt_id, ALICE, Wish.LOST_SECRET, "closed the window")
+    fleet.asked(run, GateKind.APPROVE)
+    run_is(fleet, key, RunState.SUSPENDED, 3600)
+    assert (fleet.find_lost().restarted, fleet.runs.resumes) == ((), [])
+
+
+def test_a_rollback_by_hand_wakes_nobody_until_it_may_be_too_late(fleet: Fleet, key: IntegrationKey) -> None:
+    """StackOne's form is waited for; at the end of the grace the run looks whether the older secret is dead."""
+    run = fleet.begun(fleet.attempt(key))
+    ends_at = fleet.clicked(run)
+    fleet.ledger.wish(run.attempt_id, ALICE, Wish.ROLL_BACK, "customers complain")
+    fleet.asked(run, GateKind.STACKONE_FORM, stage=Stage.ROLL_BACK.value)
+    run_is(fleet, key, RunState.SUSPENDED, 3600)
+    assert (fleet.find_lost().restarted, fleet.runs.resumes) == ((), [])
+    fleet.move_to(ends_at)
+    fleet.find_lost()
     assert fleet.runs.resumes == [fleet.attempt(key).flow_run_id]
 
 

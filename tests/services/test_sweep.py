@@ -76,8 +76,34 @@ def test_the_first_failure_stops_it(fleet: Fleet) -> None:
     fleet.clock.move(days=1)
     fleet.sweep.run(5)
     assert len(fleet.told(Event.SWEEP_STOPPED)) == 2
+    again = fleet.turning(failed)
+    fleet.ledger.finish(again, AttemptState.REFUSED, "preflight: the grace of the rotation before runs")
+    assert fleet.sweep.run(5).started == (), "a new try that was refused has resolved nothing"
     fleet.turning(failed)
     assert fleet.sweep.run(5).started == (other,)
+
+
+def test_a_refused_preflight_is_told_and_tried_once_a_day(fleet: Fleet) -> None:
+    """Not each hour in silence: whoever is told can read why, and the day after it is tried again."""
+    key = fleet.onboarded("acme")
+    fleet.clock.move(days=91)
+    assert fleet.sweep.run(5).started == (key,)
+    fleet.ledger.finish(fleet.begun(fleet.attempt(key)), AttemptState.REFUSED, "preflight: its profile is gone")
+    (notice,) = fleet.told(Event.ATTEMPT_REFUSED, key)
+    assert notice.severity is Severity.ERROR
+    fleet.clock.move(hours=19)
+    (entry,) = fleet.sweep.run(5).entries
+    assert (entry.what, f"keyturn status {key}" in entry.why) == (What.WAITS, True)
+    fleet.clock.move(hours=1)
+    assert fleet.sweep.run(5).started == (key,)
+
+
+def test_a_manifest_that_nobody_has_approved_changes_no_schedule(fleet: Fleet) -> None:
+    """What is due is said by the manifest that was applied, as `keyturn status` says it; not by one just registered."""
+    fleet.onboarded("acme", every_days=30)
+    fleet.registered("acme", every_days=365)
+    fleet.clock.move(days=31)
+    assert [e.what for e in fleet.sweep.plan(5)] == [What.START]
 
 
 def test_a_promoted_secret_is_not_due_again(fleet: Fleet) -> None:

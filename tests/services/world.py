@@ -77,7 +77,7 @@ class World(Played):
 
     def intake(self, name: str = "grace") -> Intake:
         """Where a person hands a secret in."""
-        return Intake(self.ports.ledger, self.vault(name), self.ports.gong, self.runs)
+        return Intake(self.ports.ledger, self.vault(name), self.ports.gong, self.runs, self.ports.clock)
 
     # --- what people do
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from keyturn.domain.attempt import Execution, Halt, Receipt, Stage
+from keyturn.domain.attempt import Execution, Receipt, Stage
 from keyturn.domain.credential import CredentialRef, ProbeOutcome
 from keyturn.domain.gate import Gate, GateKind, GateState, Policy
 from keyturn.domain.manifest import CONNECTOR, SealedManifest
@@ -18,11 +18,11 @@ from keyturn.domain.profile import Profile
 from keyturn.errors import AmbiguousError, KeyturnError, RefusedError, StageFailedError
 from keyturn.ports import Clock, ConnectorHub, Ledger, ProfileWriters, SecretStore, TokenEndpoint, Work, Written
 from keyturn.services.provision import profile_spec
-from keyturn.services.rotation.terms import certainly_works, new_ref, old_ref
+from keyturn.services.rotation.orphan import orphan
+from keyturn.services.rotation.terms import AFTER_APPLY, certainly_works, new_ref, old_ref
 from keyturn.services.stage import as_body, rearm_at
 from keyturn.services.standing import standing
 
-_AFTER_APPLY = (Stage.APPLY, Stage.VERIFY, Stage.PROMOTE)
 _COUNTS = (GateState.OPEN, GateState.APPROVED, GateState.REJECTED)
 
 
@@ -66,11 +66,11 @@ class Applying:
             dead = self._why_dead(work, execution, old)
             if dead:
                 # Whether a rollback before this one was lost on its way back is not known: to be put in again, then.
-                work.rewind(_AFTER_APPLY, f"not rolled back: {dead}")
+                work.rewind(AFTER_APPLY, f"not rolled back: {dead}")
             else:
                 result = self._written(work, execution, Stage.ROLL_BACK, old)
             if not dead and isinstance(result, Receipt):
-                work.rewind(_AFTER_APPLY, "rolled back")
+                work.rewind(AFTER_APPLY, "rolled back")
                 self._point_back(execution, old)
         if dead:
             raise RefusedError(
@@ -191,8 +191,12 @@ class Applying:
         """After the click a no is no end: the old secret dies, whether anybody wants to or not."""
         if isinstance(result, Gate) and result.state is GateState.REJECTED:
             why = "StackOne's form was declined by whoever was asked to fill it in"
-            self.ledger.halt(execution, Halt.ORPHANED, why)
-            raise StageFailedError(str(execution.key), why, "`keyturn rotate resume` asks again.")
+            orphan(self.ledger, execution, why)
+            raise StageFailedError(
+                str(execution.key),
+                why,
+                "`keyturn rotate resume` asks for the new secret to be put in, `keyturn rotate rollback` for the old.",
+            )
         return result
 
 

@@ -42,7 +42,8 @@ class Rotating:
         if terms.compromised:
             _require_operator(key, person)
         sealed = applied_manifest(self.ledger, key)
-        self._refuse_outside_window(sealed, terms)
+        if not any(a.state is AttemptState.ACTIVE for a in self.ledger.attempts(key)):
+            self._refuse_outside_window(sealed, terms)  # whoever asks for the one under way begins nothing
         opened = self.ledger.open_rotation(sealed, person, terms)
         attempt = opened.attempt
         if not opened.created and attempt.terms != terms and terms != Terms():
@@ -54,7 +55,7 @@ class Rotating:
         return Started(opened, self.ledger.attempt(attempt.id), run_started=True)
 
     def roll_back(self, key: IntegrationKey, person: Person, reason: str) -> Attempt:
-        """Have the older secret put back into the profile.
+        """Have the older secret put back into the profile; an orphaned rotation goes on, with that.
 
         Raises:
             RefusedError: nothing was applied, or the older secret's grace is over.
@@ -63,7 +64,10 @@ class Rotating:
         attempt = self._active(key)
         self._refuse_if_too_late(attempt)
         wished = self.ledger.wish(attempt.id, person, Wish.ROLL_BACK, reason)
-        self._wake(wished)
+        if attempt.halt is Halt.NONE:
+            self._wake(wished)
+        else:
+            self.ledger.bind_run(wished.id, self.runs.start(wished))
         return wished
 
     def resume(self, key: IntegrationKey, person: Person, reason: str) -> Attempt:

@@ -7,16 +7,22 @@ from contextlib import suppress
 from keyturn.domain.attempt import Execution, Halt, Stage, Wish
 from keyturn.errors import KeyturnError, RollBackWantedError, StageFailedError
 from keyturn.ports import Ledger
+from keyturn.services.rotation.terms import AFTER_APPLY, clicked
 
 
 def heed(ledger: Ledger, execution: Execution) -> None:
-    """Look whether the older secret is to be put back.
+    """Look whether the older secret is to be put back. Before a new one was staged it has never been replaced.
 
     Raises:
         RollBackWantedError: it is.
     """
-    if ledger.attempt(execution.attempt_id).wish is Wish.ROLL_BACK:
-        raise RollBackWantedError(str(execution.key), "the older secret is to be put back", "Wait for that.")
+    with ledger.exclusive(execution) as work:
+        if work.attempt.wish is not Wish.ROLL_BACK:
+            return
+        if work.receipt(Stage.STAGE_SECRET) is None:
+            work.want(Wish.NONE, "there is nothing to put back: what was handed in was refused before it was put in")
+            return
+    raise RollBackWantedError(str(execution.key), "the older secret is to be put back", "Wait for that.")
 
 
 def orphan(ledger: Ledger, execution: Execution, problem: str) -> bool:
@@ -28,10 +34,18 @@ def orphan(ledger: Ledger, execution: Execution, problem: str) -> bool:
         Whether it was halted.
     """
     with suppress(KeyturnError):
-        if any(r.stage is Stage.GONG_ROTATION for r in ledger.receipts(execution.attempt_id)):
+        if clicked(ledger, ledger.attempt(execution.attempt_id)):
+            _distrust_if_going_back(ledger, execution)
             ledger.halt(execution, Halt.ORPHANED, problem)
             return True
     return False
+
+
+def _distrust_if_going_back(ledger: Ledger, execution: Execution) -> None:
+    """A rollback that failed may have reached the profile: what was proven of the new secret in there is void."""
+    with ledger.exclusive(execution) as work:
+        if work.attempt.wish is Wish.ROLL_BACK:
+            work.rewind(AFTER_APPLY, "a rollback has failed, and may have put the older secret back")
 
 
 def rolled_back(ledger: Ledger, execution: Execution) -> None:

@@ -6,22 +6,33 @@ The click in Gong is the point of no return: the old secret dies when its grace 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from keyturn.domain.attempt import AttemptState, Execution, Receipt, Stage, Terms
+from keyturn.domain.attempt import AttemptState, Execution, Receipt, Stage, Terms, Wish
 from keyturn.domain.credential import CredentialRef, Pointer, ProbeOutcome
-from keyturn.domain.gate import GateState
+from keyturn.domain.gate import Gate, GateKind, GateState
 from keyturn.domain.manifest import CONNECTOR
 from keyturn.domain.notice import Event, Notice, Severity
 from keyturn.domain.profile import Profile
 from keyturn.domain.schedule import in_window, opens_at
 from keyturn.errors import ConfigurationError, RefusedError, StageFailedError, VendorRefusedError
-from keyturn.ports import Channels, Clock, ConnectorHub, Ledger, Outbox, ProfileWriters, SecretStore, TokenEndpoint
+from keyturn.ports import (
+    Channels,
+    Clock,
+    ConnectorHub,
+    Ledger,
+    Outbox,
+    ProfileWriters,
+    SecretStore,
+    TokenEndpoint,
+    Work,
+)
 from keyturn.services.rotation.proof import is_disproof
-from keyturn.services.rotation.terms import faults_of_turn, grace_after, last_turn, ref_as
-from keyturn.services.stage import once
+from keyturn.services.rotation.terms import clicked, faults_of_turn, grace_after, last_turn, ref_as
 from keyturn.services.standing import Standing, standing
+
+_FRESH_FOR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,37 +49,49 @@ class Preflight:
     clock: Clock
 
     def check(self, execution: Execution) -> Receipt:
-        """Check everything, and reserve the pointer for this rotation.
+        """Check everything, and reserve the pointer for this rotation. Once more, when its approval took its time.
 
         Raises:
             StageFailedError: something stands in the way; the attempt has ended, and nothing was changed.
         """
         try:
-            return once(
-                self.ledger, execution, Stage.PREFLIGHT, lambda work: self._checked(execution, work.attempt.terms)
-            )
+            with self.ledger.exclusive(execution) as work:
+                known = work.receipt(Stage.PREFLIGHT)
+                if known is not None and not self._is_stale(work, known):
+                    return known
+                body = self._checked(work, execution, again=known is not None)
+                if known is not None:
+                    work.rewind((Stage.PREFLIGHT,), "looked at again before the click: its approval took its time")
+                return work.write_receipt(Stage.PREFLIGHT, body)
         except (RefusedError, VendorRefusedError, ConfigurationError) as error:
-            self.ledger.finish(execution, AttemptState.ABANDONED, f"preflight: {error.problem}")
+            self.ledger.finish(execution, AttemptState.REFUSED, f"preflight: {error.problem}")
             raise StageFailedError(
                 str(execution.key), f"it cannot be rotated now: {error.problem}", error.remedy
             ) from None
 
-    def _checked(self, execution: Execution, terms: Terms) -> dict[str, object]:
-        now = self.clock.now()
+    def _is_stale(self, work: Work, known: Receipt) -> bool:
+        """Whether what was seen is of long ago, and nobody was asked to click on the strength of it."""
+        asked = work.receipt(Stage.GONG_ROTATION) is not None or work.gate(GateKind.GONG_ROTATION) is not None
+        return not asked and self.clock.now() >= known.at + _FRESH_FOR
+
+    def _checked(self, work: Work, execution: Execution, *, again: bool) -> dict[str, object]:
+        now, terms = self.clock.now(), work.attempt.terms
         stands = standing(self.ledger, self.secrets, execution.key)
         if stands is None or stands.profile is None or stands.pointer.current is None:
             raise RefusedError(
                 str(execution.key), "it was never onboarded to its end", "Run `keyturn onboard` for it first."
             )
-        refuse_outside_window(stands, terms, now)
+        if not again:  # the window says when a rotation may begin; an approval has no hours
+            refuse_outside_window(stands, terms, now)
         # Where the secret in use is known to somebody, taking up another one would let it live on.
         adopted = None if terms.compromised else self._worth_adopting(execution, stands)
         if adopted is None:
             refuse_inside_grace(self._grace_ends(execution, stands.pointer), execution, terms, now)
+            self._mind_lost_click(work, execution, now)
         profile = self._profile(stands)
         _, choice = self.writers.choose()
         told = self._told(execution)
-        pointer = self.secrets.write_pointer(execution.key, _reserved(stands.pointer, execution))
+        pointer = self.secrets.write_pointer(execution.key, _reserved(stands.pointer, execution, now))
         return {
             "old": ref_as(pointer.current),
             "adopt": ref_as(adopted),
@@ -109,7 +132,7 @@ class Preflight:
             self._handed_in_last(execution, stands.pointer) or stands.pointer.pending,
             stands.pointer.current,
         )
-        if left is None or current is None or self._was_disproven(stands.pointer):
+        if left is None or current is None or self._was_disproven(execution, left):
             return None
         credential = self.secrets.read(left)
         if faults_of_turn(credential, self.secrets.read(current)):
@@ -119,20 +142,43 @@ class Preflight:
     def _handed_in_last(self, execution: Execution, pointer: Pointer) -> CredentialRef | None:
         """What was handed in to a rotation that ended before it was staged: the pointer knows nothing of it."""
         turned = last_turn(self.ledger, execution)
-        if turned is None or turned.state is not GateState.APPROVED:
+        if turned is None or any(r.stage is Stage.STAGE_SECRET for r in self.ledger.receipts(turned.attempt_id)):
             return None
         ref = CredentialRef(
             str(turned.answer["path"]), int(str(turned.answer["version"])), str(turned.answer["fingerprint"])
         )
         return None if ref in (pointer.current, pointer.previous, pointer.retired) else ref
 
-    def _was_disproven(self, pointer: Pointer) -> bool:
-        """Whether the rotation that left PENDING saw that it does not work."""
-        if not pointer.rotation:
-            return False
-        key = self.ledger.attempt(UUID(pointer.rotation)).key
-        gates = self.ledger.gates(key=key, only_open=False)
-        return any(is_disproof(g) for g in gates if str(g.attempt_id) == pointer.rotation)
+    def _was_disproven(self, execution: Execution, left: CredentialRef) -> bool:
+        """Whether a rotation that was given this secret saw that it does not work."""
+        gates = self.ledger.gates(key=execution.key, only_open=False)
+        given = {g.attempt_id for g in gates if g.answer.get("fingerprint") == left.fingerprint}
+        seen_failing = {g.attempt_id for g in gates if is_disproof(g)}
+        return bool(seen_failing & given) or any(self._had_taken_up(attempt, left) for attempt in seen_failing)
+
+    def _had_taken_up(self, attempt: UUID, left: CredentialRef) -> bool:
+        turned = (r for r in self.ledger.receipts(attempt) if r.stage is Stage.GONG_ROTATION)
+        return any(r.body["fingerprint"] == left.fingerprint for r in turned)
+
+    def _mind_lost_click(self, work: Work, execution: Execution, now: datetime) -> None:
+        """Where a click has been whose secret nobody has, another one kills the secret in use: to be approved as such.
+
+        Until the grace of that click is over; then the secret in use is dead, and nothing is left to be killed.
+        """
+        lost = None if work.attempt.terms.compromised else self._lost_click(execution)
+        if lost is not None:
+            hours = timedelta(hours=int(str(lost.question["grace_hours"])))
+            if now < (lost.decided_at or now) + hours:
+                work.want(Wish.LOST_SECRET, "a rotation before was clicked in Gong, and its new secret never came")
+
+    def _lost_click(self, execution: Execution) -> Gate | None:
+        """The question of the newest click that is known of, if its secret was not handed in."""
+        gates = self.ledger.gates(key=execution.key, only_open=False)
+        for attempt in self.ledger.attempts(execution.key):
+            asked = [g for g in gates if g.attempt_id == attempt.id and g.kind is GateKind.GONG_ROTATION]
+            if asked and attempt.id != execution.attempt_id and clicked(self.ledger, attempt):
+                return None if asked[-1].state is GateState.APPROVED else asked[-1]
+        return None
 
     def _grace_ends(self, execution: Execution, pointer: Pointer) -> datetime | None:
         """When the grace of the last click is over, as the pointer and the ledger know it."""
@@ -186,6 +232,9 @@ def refuse_inside_grace(ends: datetime | None, execution: Execution, terms: Term
     )
 
 
-def _reserved(pointer: Pointer, execution: Execution) -> Pointer:
-    token = str(execution.attempt_id)
-    return replace(pointer, rotation=token, attempt_id=token, fence=execution.fence)
+def _reserved(pointer: Pointer, execution: Execution, now: datetime) -> Pointer:
+    """The pointer with this rotation's name on it; a PREVIOUS that an abandoned one left is marked dead in its time."""
+    token, ends_at = str(execution.attempt_id), pointer.grace_ends_at
+    kept = replace(pointer, rotation=token, attempt_id=token, fence=execution.fence)
+    over = bool(ends_at) and now >= datetime.fromisoformat(ends_at)
+    return replace(kept, previous=None, retired=pointer.previous) if over and pointer.previous else kept

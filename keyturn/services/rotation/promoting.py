@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from keyturn.domain.attempt import AttemptState, Execution, Receipt, Stage
 from keyturn.domain.credential import CredentialRef, Pointer, ProbeOutcome
 from keyturn.domain.gate import Gate, GateKind, GateState, Policy
+from keyturn.errors import StageFailedError
 from keyturn.ports import Clock, Ledger, SecretStore, TokenEndpoint, Work
 from keyturn.services.rotation.terms import certainly_works, grace_of, never, new_ref, old_ref, ref_as
 from keyturn.services.stage import as_body, once, receipt_of
@@ -65,6 +66,12 @@ class Promoting:
         old = old_ref(work, execution)
         probe = self.gong.probe(self.secrets.read(old))
         pointer = self.secrets.pointer(execution.key)
+        if pointer.current == old:  # nothing may ever call a secret dead that is in use
+            raise StageFailedError(
+                str(execution.key),
+                "Vault says that the older secret is in use again, so it cannot be retired",
+                "Somebody has changed the pointer: `keyturn rotate abandon`, then rotate anew.",
+            )
         if pointer.previous is not None or pointer.retired != old:
             dead = replace(pointer, previous=None, retired=old, fence=execution.fence)
             pointer = self.secrets.write_pointer(execution.key, dead)

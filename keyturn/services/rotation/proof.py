@@ -14,17 +14,19 @@ from datetime import datetime, timedelta
 from keyturn.domain.attempt import Execution, Halt, Receipt, Stage, Wish
 from keyturn.domain.gate import Gate, GateKind, GateState, Policy
 from keyturn.domain.manifest import CONNECTOR, SealedManifest
+from keyturn.domain.profile import LiveCall
 from keyturn.domain.rotation import ACCESS_TOKEN_LIFE
 from keyturn.errors import RollBackWantedError, StageFailedError, VendorRefusedError
 from keyturn.ports import Clock, ConnectorHub, Ledger, Work
 from keyturn.services.asking import standing_gate
-from keyturn.services.link import look
+from keyturn.services.link import Seen, look
 from keyturn.services.stage import receipt_of
 
-_SURE_AFTER = 2  # failures in a row; one may be a hiccup of the vendor's own
+_SURE_AFTER = 2  # failures in a row, of two links or of two calls apart; one may be a hiccup of the vendor's own
+_APART = timedelta(minutes=5)
+_SELDOM = timedelta(hours=1)  # where a failure would say nothing: Gong's budget is a company's, 10,000 calls a day
 _LOOK_EARLY = timedelta(minutes=2)  # after the write: a profile that does not work at all shows it by then
 _MARGIN = timedelta(minutes=30)
-_REFUSED = "invalid_client"  # RFC 6749 5.2: how a link ends when Gong refuses the secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +65,13 @@ class Proving:
     def _looked(self, work: Work, execution: Execution, applied: Receipt) -> tuple[Receipt | Gate, str]:
         """The receipt or the open gate; and why it is disproven, which is noted as a wish."""
         gate = self._gate(work, execution, self.ledger.manifest(execution.digest), applied)
-        body = self._proof(gate, applied)
+        seen, call = look(self.hub, gate), self._call(gate, applied)
+        body = self._proof(seen, call, gate, applied)
         if body is not None:
             if gate.state is GateState.OPEN:
                 work.close_gate(gate.id, GateState.APPROVED, "it was seen to work", {})
             return work.write_receipt(Stage.VERIFY, body), ""
-        gate, why = self._judged(work, gate, applied)
+        gate, why = self._judged(work, gate, seen, call)
         if why:
             work.want(Wish.ROLL_BACK, why)
         return gate, why
@@ -99,47 +102,51 @@ class Proving:
         policy = Policy(1, sealed.manifest.admins.gong)
         return standing_gate(work, self.clock, sealed, GateKind.PROOF, policy, question)
 
-    def _proof(self, gate: Gate, applied: Receipt) -> dict[str, object] | None:
+    def _call(self, gate: Gate, applied: Receipt) -> LiveCall | None:
+        """A live call through the account, if one may tell something by now."""
+        account_id, now = str(gate.question.get("account_id") or ""), self.clock.now()
+        if gate.state is not GateState.OPEN or not account_id or now < next_call_at(gate):
+            return None
+        early = applied.at + _LOOK_EARLY
+        if early <= now < proves_from(applied) and not _has_failed(self.hub, gate):
+            return None
+        return self.hub.list_users(account_id)
+
+    def _proof(self, seen: Seen, call: LiveCall | None, gate: Gate, applied: Receipt) -> dict[str, object] | None:
         """What proves it, or nothing."""
-        seen = look(self.hub, gate)
         if seen.account is not None:
             return {"by": "link", "account_id": seen.account.id}
-        account = str(gate.question.get("account_id") or "")
-        if not account or self.clock.now() < proves_from(applied):
+        if call is None or not call.ok or self.clock.now() < proves_from(applied):
             return None
-        call = self.hub.list_users(account)
-        if not call.ok:
-            return None
-        hours = (self.clock.now() - applied.at) / timedelta(hours=1)
-        return {"by": "refresh", "account_id": account, "request_id": call.request_id, "hours_after": round(hours, 1)}
+        hours = round((self.clock.now() - applied.at) / timedelta(hours=1), 1)
+        account_id = gate.question["account_id"]
+        return {"by": "refresh", "account_id": account_id, "request_id": call.request_id, "hours_after": hours}
 
-    def _judged(self, work: Work, gate: Gate, applied: Receipt) -> tuple[Gate, str]:
+    def _judged(self, work: Work, gate: Gate, seen: Seen, call: LiveCall | None) -> tuple[Gate, str]:
         """Count failures in a row; says why it is disproven, or nothing while it is only not proven."""
         if gate.state is GateState.REJECTED:
             return gate, "whoever was asked for a proof says that it does not work"
         if gate.state is not GateState.OPEN:
             return gate, ""
-        says = self._fails(gate, applied)
-        failures = int(str(gate.question["failures"])) + 1 if says else 0
-        if (says, failures) != (gate.question["last"], gate.question["failures"]):
-            gate = work.amend_gate(gate.id, dict(gate.question) | {"failures": failures, "last": says})
-        return gate, says if failures >= _SURE_AFTER else ""
+        question, failures = dict(gate.question), int(str(gate.question["failures"]))
+        if seen.refused and seen.session_id != question.get("refused_session"):
+            failures += 1
+            question |= {"refused_session": seen.session_id, "last": f"the newest link ended with {seen.says}"}
+        if call is not None:
+            says = "" if call.ok or not question.get("worked_before") else self._words_of(gate, call)
+            failures = failures + 1 if says else 0
+            question |= {"called_at": self.clock.now().isoformat(), "last": says or question["last"]}
+        question["failures"] = failures
+        if question != gate.question:
+            gate = work.amend_gate(gate.id, question)
+        return gate, str(question["last"]) if failures >= _SURE_AFTER else ""
 
-    def _fails(self, gate: Gate, applied: Receipt) -> str:
-        """What is wrong with the account or the newest link, as a clause; empty when nothing is known to be."""
-        if _REFUSED in (said := look(self.hub, gate).says):
-            return f"the newest link ended with {said}"
-        account_id = str(gate.question.get("account_id") or "")
-        if not account_id or not gate.question.get("worked_before"):
-            return ""  # what failed before the rotation says nothing about it
+    def _words_of(self, gate: Gate, call: LiveCall) -> str:
+        """What failed, as a clause. Whoever removed the account said nothing about the secret: then it is empty."""
+        account_id = str(gate.question["account_id"])
         try:
             account = self.hub.account(account_id)
         except VendorRefusedError:
-            return ""  # whoever removed it said nothing about the secret
-        if account.status == "active" and not _worth_a_call(self.clock.now(), applied):
-            return ""
-        call = self.hub.list_users(account_id)  # a status may be of yesterday: StackOne tries again when it is called
-        if call.ok:
             return ""
         reasons = "; ".join(account.reasons) or "no reason given"
         return f"account {account_id} is {account.status} ({reasons}), and a live call answered HTTP {call.status}"
@@ -147,7 +154,10 @@ class Proving:
 
 def is_disproof(gate: Gate) -> bool:
     """Whether what was waited for at this gate was seen not to work."""
-    return gate.kind is GateKind.PROOF and int(str(gate.question.get("failures", 0))) >= _SURE_AFTER
+    if gate.kind is not GateKind.PROOF:
+        return False
+    said_no = any(not decision.approved for decision in gate.decisions)
+    return said_no or int(str(gate.question.get("failures", 0))) >= _SURE_AFTER
 
 
 def proves_from(applied: Receipt) -> datetime:
@@ -155,20 +165,30 @@ def proves_from(applied: Receipt) -> datetime:
     return applied.at + ACCESS_TOKEN_LIFE + _MARGIN
 
 
+def next_call_at(gate: Gate) -> datetime:
+    """From when on another live call is worth its budget: two looks at one hiccup would be one."""
+    last = gate.question.get("called_at")
+    if not last:
+        return gate.opened_at
+    pause = _APART if gate.question.get("worked_before") else _SELDOM
+    return datetime.fromisoformat(str(last)) + pause
+
+
 def is_due(hub: ConnectorHub, gate: Gate, now: datetime) -> bool:
     """Whether looking at the gate of a proof is worth waking its run: for the watch."""
     seen = look(hub, gate)
-    if now >= datetime.fromisoformat(str(gate.question["proves_from"])) or seen.account or _REFUSED in seen.says:
+    if seen.account or (seen.refused and seen.session_id != gate.question.get("refused_session")):
         return True
-    account_id = str(gate.question.get("account_id") or "")
-    if not account_id or not gate.question.get("worked_before"):
+    if not gate.question.get("account_id") or now < next_call_at(gate):
         return False
+    return now >= datetime.fromisoformat(str(gate.question["proves_from"])) or _has_failed(hub, gate)
+
+
+def _has_failed(hub: ConnectorHub, gate: Gate) -> bool:
+    """Whether an account that worked before the rotation does not, says StackOne."""
+    if not gate.question.get("worked_before"):
+        return False  # what failed before the rotation says nothing about it
     try:
-        return hub.account(account_id).status != "active"
+        return hub.account(str(gate.question["account_id"])).status != "active"
     except VendorRefusedError:
         return False  # it is gone: only a new link can prove anything now
-
-
-def _worth_a_call(now: datetime, applied: Receipt) -> bool:
-    """Calls cost budget: right after the write, and again when they prove something."""
-    return now < applied.at + _LOOK_EARLY or now >= proves_from(applied)

@@ -64,9 +64,14 @@ class Staging:
 
     def _asked_again(self, work: Work, execution: Execution, error: CredentialRefusedError) -> Gate:
         refused = new_ref(work, execution).fingerprint
-        clicked_since = grace_of(receipt_of(work, Stage.GONG_ROTATION, execution)).began.isoformat()
+        turned = receipt_of(work, Stage.GONG_ROTATION, execution)
         work.rewind((Stage.STAGE_SECRET,), error.problem)
-        added = {"refused_fingerprint": refused, "refused_because": error.problem, "clicked_since": clicked_since}
+        added = {
+            "refused_fingerprint": refused,
+            "refused_because": error.problem,
+            "clicked_since": grace_of(turned).began.isoformat(),
+            "told_hours": turned.body.get("grace_hours"),
+        }
         work.withdraw(Stage.GONG_ROTATION, error.problem, added)
         gate = work.gate(GateKind.GONG_ROTATION)
         if gate is None:  # an adopted secret was asked of nobody: then nobody can be asked for it again

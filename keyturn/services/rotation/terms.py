@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from keyturn.domain.attempt import Execution, Receipt, Stage, Terms
+from keyturn.domain.attempt import Attempt, Execution, Receipt, Stage, Terms, Wish
 from keyturn.domain.credential import Credential, CredentialRef
 from keyturn.domain.gate import Gate, GateKind, GateState
 from keyturn.domain.manifest import SealedManifest
@@ -13,6 +13,9 @@ from keyturn.domain.pair import faults_of_pair
 from keyturn.domain.rotation import Grace
 from keyturn.ports import Ledger, Work
 from keyturn.services.stage import as_body, credential_ref, receipt_of
+
+AFTER_APPLY = (Stage.APPLY, Stage.VERIFY, Stage.PROMOTE)
+"""What does not hold any more once the older secret is in the profile, or may be."""
 
 _FOR_GOOD = timedelta(days=3650)
 
@@ -81,6 +84,29 @@ def last_turn(ledger: Ledger, execution: Execution) -> Gate | None:
     gates = ledger.gates(key=execution.key, only_open=False)
     turns = [g for g in gates if g.kind is GateKind.GONG_ROTATION and g.state is GateState.APPROVED]
     return next((g for g in reversed(turns) if g.attempt_id != execution.attempt_id), None)
+
+
+def clicked(ledger: Ledger, attempt: Attempt) -> bool:
+    """Whether *Rotate secret* was pressed for this rotation, as far as is known: then the secret in use will die."""
+    if attempt.wish is Wish.LOST_SECRET or attempt.terms.second:
+        return True
+    if any(r.stage is Stage.GONG_ROTATION for r in ledger.receipts(attempt.id)):
+        return True
+    gates = ledger.gates(key=attempt.key, only_open=False)
+    mine = [g for g in gates if g.attempt_id == attempt.id and g.kind is GateKind.GONG_ROTATION]
+    return any(g.state is GateState.APPROVED or "clicked_since" in g.question for g in mine)
+
+
+def grace_at_stake(ledger: Ledger, attempt: Attempt) -> Grace | None:
+    """The grace that may be running although no secret of that click is there; at the worst, since it was asked for."""
+    gates = ledger.gates(key=attempt.key, only_open=False)
+    asked = [g for g in gates if g.attempt_id == attempt.id and g.kind is GateKind.GONG_ROTATION]
+    if not asked or not clicked(ledger, attempt):
+        return None
+    last = asked[-1]
+    began = datetime.fromisoformat(str(last.question.get("clicked_since") or last.opened_at.isoformat()))
+    ends = began + timedelta(hours=int(str(last.question.get("told_hours") or last.question["grace_hours"])))
+    return Grace(began, ends, ends)
 
 
 def certainly_works(work: Work, execution: Execution, now: datetime) -> bool:

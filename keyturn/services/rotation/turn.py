@@ -26,7 +26,8 @@ _SECOND = (
     "refreshes before the newest one is applied fails, and there is no way back."
 )
 _DEAD = (GateState.VOID, GateState.EXPIRED)
-_SHOWN = ("refused_fingerprint", "refused_because", "clicked_since")
+_SHOWN = ("refused_fingerprint", "refused_because", "clicked_since", "told_hours")
+_DECLINED = "it was said to be lost, and a second rotation was declined"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Turning:
         return self._unless_rejected(execution, result) if isinstance(result, Gate) else result
 
     def _asked(self, work: Work, execution: Execution, sealed: SealedManifest) -> Receipt | Gate:
-        if work.attempt.wish is Wish.LOST_SECRET and not _found(work):
+        if work.attempt.wish is Wish.LOST_SECRET and not _found(work) and not _declined(work):
             gate = self._second_approval(work, sealed)
             if gate.state is not GateState.APPROVED:
                 return gate
@@ -62,7 +63,10 @@ class Turning:
         gate = self._gate(work, execution, sealed)
         if gate.state is not GateState.APPROVED:
             return gate
-        return work.write_receipt(Stage.GONG_ROTATION, answered(gate) | grace_as(grace_after(gate, work.attempt.terms)))
+        grace = grace_after(gate, work.attempt.terms)
+        if _was_dead_before(work, execution):
+            grace = replace(grace, earliest_end=grace.began)
+        return work.write_receipt(Stage.GONG_ROTATION, answered(gate) | grace_as(grace))
 
     def _gate(self, work: Work, execution: Execution, sealed: SealedManifest) -> Gate:
         terms, policy = work.attempt.terms, sealed.manifest.rotation
@@ -72,19 +76,19 @@ class Turning:
             "compromised": terms.compromised,
             "second": terms.second,
             "in_use": old_ref(work, execution).fingerprint,
-            **({} if terms.second else _known_of_click(work)),
+            **_known_of_click(work),
         }
         return standing_gate(
             work, self.clock, sealed, GateKind.GONG_ROTATION, Policy(1, sealed.manifest.admins.gong), question
         )
 
     def _second_approval(self, work: Work, sealed: SealedManifest) -> Gate:
-        """The approval of a second click, asked for once; the gate for the first one is closed."""
+        """The approval of one more click, asked for once; the gate for the lost one is closed."""
         lost = work.gate(GateKind.GONG_ROTATION)
         if lost is not None and lost.state is GateState.OPEN:
             work.close_gate(lost.id, GateState.VOID, "the new secret was lost before it was handed in", {})
-        gate = work.gate(GateKind.APPROVE)
-        if gate is not None and gate.question.get("second") and gate.state not in _DEAD:
+        gate = _second(work)
+        if gate is not None and gate.state not in _DEAD and not _is_spent(work, gate):
             return gate
         approval = sealed.manifest.approval
         policy = Policy(approval.approvals, approval.groups, approval.channel)
@@ -93,12 +97,11 @@ class Turning:
 
     def _adopted(self, work: Work, execution: Execution) -> Receipt | None:
         """Take the secret that a rotation before left in Vault, if the preflight found it worth that."""
-        found = receipt_of(work, Stage.PREFLIGHT, execution).body
-        ref = found.get("adopt")
+        ref = receipt_of(work, Stage.PREFLIGHT, execution).body.get("adopt")
         if not isinstance(ref, dict):
             return None
         grace = self._grace_of_click(execution, ref)
-        if found.get("probe_before") == ProbeOutcome.WRONG_PAIR.value:
+        if _was_dead_before(work, execution):
             grace = replace(grace, earliest_end=grace.began)
         return work.write_receipt(Stage.GONG_ROTATION, {**ref, "adopted": True, **grace_as(grace)})
 
@@ -123,7 +126,7 @@ class Turning:
             raise StageFailedError(
                 str(execution.key),
                 why,
-                "The secret in use dies when its grace ends: `keyturn rotate resume` asks again.",
+                "The secret in use dies when its grace ends: `keyturn rotate resume` asks for the new one again.",
             )
         return end_if_rejected(self.ledger, execution, gate)
 
@@ -144,7 +147,44 @@ def _found(work: Work) -> bool:
     return True
 
 
+def _declined(work: Work) -> bool:
+    """Whether a second click was declined, and the rotation goes on: then the lost secret itself is asked for again."""
+    approval = _second(work)
+    if approval is None or not _was_rejected(approval) or _is_spent(work, approval):
+        return False
+    work.want(Wish.NONE, "a second rotation was declined")
+    return True
+
+
 def _known_of_click(work: Work) -> Mapping[str, object]:
-    """What a refused hand-in has shown of the click: it stays known when the question is asked anew."""
-    gate = work.gate(GateKind.GONG_ROTATION)
-    return {name: gate.question[name] for name in _SHOWN if name in gate.question} if gate else {}
+    """What is known of the click by now: it stays known when the question is asked anew."""
+    before, approval = work.gate(GateKind.GONG_ROTATION), _second(work)
+    uses = {"second_approval": str(approval.id)} if approval else {}
+    if before is None:
+        return uses
+    if approval is not None and not _is_spent(work, approval):
+        lost = {"refused_because": _DECLINED, "clicked_since": before.opened_at.isoformat()}
+        return uses | lost if _was_rejected(approval) else uses  # of a click that was approved nothing is known yet
+    return {name: before.question[name] for name in _SHOWN if name in before.question} | uses
+
+
+def _second(work: Work) -> Gate | None:
+    """What was asked last about a second click, if anything was."""
+    gate = work.gate(GateKind.APPROVE)
+    return gate if gate is not None and gate.question.get("second") else None
+
+
+def _was_rejected(approval: Gate) -> bool:
+    """Whether somebody said no, and the rotation has gone on since, which makes it void."""
+    return approval.state is GateState.VOID and any(not decision.approved for decision in approval.decisions)
+
+
+def _is_spent(work: Work, approval: Gate) -> bool:
+    """Whether what was said about a second click has led to a question already: another loss is asked about anew."""
+    asked = work.gate(GateKind.GONG_ROTATION)
+    return asked is not None and asked.question.get("second_approval") == str(approval.id)
+
+
+def _was_dead_before(work: Work, execution: Execution) -> bool:
+    """Whether Gong refused the secret in use before the rotation began: then no click leaves it a grace."""
+    return receipt_of(work, Stage.PREFLIGHT, execution).body.get("probe_before") == ProbeOutcome.WRONG_PAIR.value

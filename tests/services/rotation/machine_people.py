@@ -91,7 +91,7 @@ class People:
         """`keyturn submit`."""
         world, p = self.world, self._ports
         world.given.append(secret)
-        intake = Intake(p["ledger"], world.vault_of(GRACE), p["gong"], p["runs"])
+        intake = Intake(p["ledger"], world.vault_of(GRACE), p["gong"], p["runs"], world.clock)
         with self.heard():
             intake.submit(KEY, Credential(client_id or world.gong.client_id, secret), told)
 

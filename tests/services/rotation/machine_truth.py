@@ -39,8 +39,8 @@ class Truth:
             excused = terms.second or terms.compromised or "refused_because" in gate.question
             if gate.state is GateState.OPEN and not excused:
                 before = [(at, end) for at, end in self._graces() if at <= gate.opened_at]
-                # A later click ends every grace before it, and of two at one moment the later one is the one asked later.
-                end = sorted(before, key=lambda each: each[0])[-1][1] if before else gate.opened_at
+                # A later click ends every grace before it; at one and the same moment, the one that was asked later.
+                end = max(reversed(before), key=lambda each: each[0])[1] if before else gate.opened_at
                 if gate.opened_at < end:
                     return f"a click is asked for at {gate.opened_at}, and a grace runs until {end}"
         return ""
@@ -63,7 +63,16 @@ class Truth:
         attempt, pointer = self._world.ledger.attempts(KEY)[0], self._world.pointer
         if attempt.state is AttemptState.COMPLETED and pointer.previous is not None:
             return f"version {pointer.previous.version} is PREVIOUS although the rotation is done"
-        return ""
+        return self._done_with_another()
+
+    def _done_with_another(self) -> str:
+        """Whether a rotation is done, and keyturn has left another secret than CURRENT in the profile."""
+        world = self._world
+        attempt, pointer = world.ledger.attempts(KEY)[0], world.pointer
+        if attempt.state is not AttemptState.COMPLETED or pointer.current is None or world.tampered or world.misled:
+            return ""
+        current = world.secret(pointer.current)
+        return "" if world.held() == current else f"done, CURRENT is {current}, and the profile holds {world.held()}"
 
     def no_secret_is_kept(self) -> str:
         """5. No secret is in the ledger, in a notice, or in anything that anybody was told."""

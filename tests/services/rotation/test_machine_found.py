@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from keyturn.domain.attempt import Halt, Stage, Terms
+from keyturn.domain.attempt import AttemptState, Halt, Stage, Terms
 from keyturn.domain.gate import GateKind
 from keyturn.ports import RunState
 from keyturn.services.intake import Told
@@ -33,6 +33,63 @@ def _moved(people: People) -> None:
     people.watch()
     for process in people.taken_up():
         process.finish()
+
+
+def test_a_rollback_that_failed_and_was_resumed() -> None:
+    """It may have reached the profile: what was proven before does not count, and the new secret is put in again."""
+    people = _at(GateKind.GRACE)
+    world = people.world
+    people.say(people.rotating.roll_back, OLGA)
+    for _ in range(8):
+        world.troubles.lose("secrets.write_pointer", When.BEFORE)
+    _moved(people)
+    assert people.last().halt is Halt.ORPHANED
+    world.troubles.clear()
+    assert world.held() == world.secret(world.pointer.previous), "the older secret was put in, and nobody noted it"
+    people.say(people.rotating.resume, OLGA)
+    people.bring_to_an_end()
+    assert people.last().state is AttemptState.COMPLETED
+    assert world.held() == world.secret(world.pointer.current)
+    assert world.works(world.held())
+
+
+def test_a_wrong_secret_while_a_rollback_is_wanted() -> None:
+    """What was handed in is dead before it was put in: there is nothing to put back, and the right one is asked for."""
+    people = _at(GateKind.GONG_ROTATION)
+    people.world.click(168)
+    people.hand_in_click(people.world.clipboard[-1], tells=True)
+    people.watch()
+    (process,) = people.taken_up()
+    for _ in range(6):
+        assert process.step()
+    people.world.click(0)
+    people.say(people.rotating.roll_back, OLGA)
+    process.finish()
+    people.watch()
+    gate = people.gate(GateKind.GONG_ROTATION)
+    assert gate
+    assert "refused_because" in gate.question
+    people.bring_to_an_end()
+    assert people.last().state is AttemptState.COMPLETED
+
+
+def test_two_hand_ins_at_one_moment() -> None:
+    """The grace of the later click counts, however long the one before it would have been."""
+    people = _at(GateKind.GONG_ROTATION)
+    people.world.click(168)
+    people.hand_in_click(people.world.clipboard[-1], tells=True)
+    people.world.click(0)
+    _moved(people)
+    people.cooperate()
+    _moved(people)
+    people.say(people.rotating.abandon, OLGA)
+    people.world.click(0)
+    people.start(ALICE, Terms())
+    _moved(people)
+    people.cooperate()
+    _moved(people)
+    assert people.gate(GateKind.GONG_ROTATION)
+    assert not Truth(people.world).one_pending_and_no_click_inside_a_grace()
 
 
 def test_abandoned_after_the_hand_in() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from keyturn.domain.attempt import AttemptState, Stage, Terms
 from keyturn.domain.gate import GateKind
 from keyturn.errors import RefusedError, StageFailedError
@@ -51,7 +53,7 @@ def test_the_window_closes_before_the_run(world: World) -> None:
     before = world.pointer
     with world.refused(StageFailedError, "its rotation window is closed"):
         turned.run()
-    assert turned.attempt.state is AttemptState.ABANDONED
+    assert turned.attempt.state is AttemptState.REFUSED
     assert world.pointer == before
     assert world.gates(GateKind.GONG_ROTATION) == []
 
@@ -65,7 +67,7 @@ def test_inside_a_running_grace(turned: Turned) -> None:
     turned.start()
     with turned.world.refused(StageFailedError, "runs until 2026-03-09 09:00 UTC"):
         turned.run()
-    assert turned.attempt.state is AttemptState.ABANDONED
+    assert turned.attempt.state is AttemptState.REFUSED
     turned.pass_time(days=6)
     turned.start()
     turned.at(GateKind.APPROVE)
@@ -116,6 +118,106 @@ def test_what_cannot_be_right_is_not_taken_up(turned: Turned) -> None:
     turned.abandon()
     turned.pass_time(days=7, hours=1)
     assert turned.to_click().kind is GateKind.GONG_ROTATION
+
+
+@pytest.mark.parametrize("then", ["abandoned", "abandoned after a no"])
+def test_a_lost_secret_is_not_forgotten_with_its_rotation(turned: Turned, then: str) -> None:
+    """The click has been, so another one kills the secret in use: the next rotation has that approved, too."""
+    world = turned.world
+    turned.to_click()
+    world.secrets.append(turned.click().client_secret)
+    turned.asking.lost(world.key, world.person("grace"), "closed the window")
+    turned.at(GateKind.APPROVE)
+    if then == "abandoned after a no":
+        world.reject("bob", "no")
+        with world.refused(StageFailedError, "is lost"):
+            turned.run()
+    turned.abandon()
+    turned.start()
+    turned.at(GateKind.APPROVE)
+    world.approve()
+    assert turned.at(GateKind.APPROVE).question["second"]
+    world.approve()
+    assert turned.at(GateKind.GONG_ROTATION).question["second"]
+
+
+def test_after_the_grace_of_a_lost_secret_a_click_is_as_any_other(turned: Turned) -> None:
+    """The secret in use is dead by then, and there is nothing left that the click could kill."""
+    turned.to_click()
+    turned.world.secrets.append(turned.click().client_secret)
+    turned.asking.lost(turned.world.key, turned.world.person("grace"), "closed the window")
+    turned.at(GateKind.APPROVE)
+    turned.abandon()
+    turned.pass_time(days=7)
+    assert not turned.to_click().question["second"]
+
+
+def test_what_was_disproven_is_not_taken_up_by_a_later_rotation(turned: Turned) -> None:
+    """Not even when another rotation has begun and ended in between."""
+    world = turned.world
+    twins = world.twins
+    turned.to_click()
+    world.secrets.append(turned.click().client_secret)
+    twins.options(twins.gong, token_error_body="text")
+    turned.submit(replace(turned.pair, client_secret="not-a-secret-of-gong-at-all"))
+    turned.at(GateKind.PROOF)
+    world.reject("grace", "nobody gets in")
+    turned.run()
+    turned.abandon()
+    turned.pass_time(days=8)
+    for _ in range(2):
+        turned.start()
+        turned.at(GateKind.APPROVE)
+        assert world.receipt(Stage.PREFLIGHT).body["adopt"] is None
+        world.reject("bob", "not now")
+        with world.refused(StageFailedError, "not now") as refused:
+            turned.run()
+        assert "keyturn rotate" in refused.value.remedy
+
+
+def test_an_approval_that_took_its_time(turned: Turned) -> None:
+    """Before anybody clicks, all that the click needs is looked at again; within the hour once is enough."""
+    world = turned.world
+    turned.start()
+    turned.at(GateKind.APPROVE)
+    first = world.receipt(Stage.PREFLIGHT)
+    turned.pass_time(minutes=59)
+    turned.at(GateKind.APPROVE)
+    assert world.receipt(Stage.PREFLIGHT) == first
+    turned.pass_time(days=3)
+    (profile,) = world.twins.profiles()
+    world.twins.stackone_admin.press(profile["id"], "disable")
+    world.approve()
+    with world.refused(StageFailedError, "is disabled"):
+        turned.run()
+    assert turned.attempt.state is AttemptState.REFUSED
+    assert world.gates(GateKind.GONG_ROTATION) == []
+
+
+def test_a_window_that_has_closed_keeps_nobody_from_the_rotation_under_way(world: World) -> None:
+    """Whoever asks for it gets it; the window says when one may begin, and an approval has no hours."""
+    turned = onboarded(world, **TUESDAYS)
+    turned.pass_time(hours=24)
+    first = turned.start()
+    turned.at(GateKind.APPROVE)
+    turned.pass_time(hours=30)
+    assert turned.start().id == first.id
+    world.approve()
+    turned.at(GateKind.GONG_ROTATION)
+
+
+def test_a_previous_that_was_left_is_marked_dead_in_its_time(turned: Turned) -> None:
+    """A rotation abandoned in its grace leaves it behind; the next one finds that its time is over."""
+    turned.to_proof()
+    turned.pass_time(hours=26)
+    turned.at(GateKind.GRACE)
+    turned.abandon()
+    assert turned.world.pointer.previous
+    turned.pass_time(days=6)
+    turned.start()
+    turned.at(GateKind.APPROVE)
+    pointer = turned.world.pointer
+    assert (pointer.previous, turned.secret_of(pointer.retired)) == (None, turned.pair.client_secret)
 
 
 def test_one_attempt_an_integration(turned: Turned) -> None:

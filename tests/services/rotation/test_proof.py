@@ -48,9 +48,12 @@ def test_what_did_not_work_before_disproves_nothing(turned: Turned) -> None:
     turned.stackone_is(write_effect="garbled")
     turned.to_proof()
     turned.pass_time(days=8)
-    for _ in range(3):
+    for _ in range(3):  # once an hour: a call that may prove it costs the company's budget at Gong
         assert turned.woken()
         assert turned.at(GateKind.PROOF).question["failures"] == 0
+        turned.pass_time(minutes=59)
+        assert not turned.woken()
+        turned.pass_time(minutes=1)
     assert turned.state is RotationState.APPLIED
     pointer = turned.world.pointer
     assert pointer.pending
@@ -58,14 +61,29 @@ def test_what_did_not_work_before_disproves_nothing(turned: Turned) -> None:
 
 
 def test_one_failure_is_no_disproof(turned: Turned) -> None:
-    """A call that fails once and goes through the next time is a hiccup, and is forgotten."""
+    """A call that fails once and goes through the next time is a hiccup; two looks at one failure are one failure."""
     turned.handed_in()
     turned.world.twins.fault(turned.world.twins.stackone, "POST /actions/rpc", "status", status=401)
     assert turned.at(GateKind.PROOF).question["failures"] == 1
-    assert turned.at(GateKind.PROOF).question["failures"] == 0
-    turned.world.twins.fault(turned.world.twins.stackone, "POST /actions/rpc", "status", status=401)
     assert turned.at(GateKind.PROOF).question["failures"] == 1
+    turned.pass_time(hours=25)
+    turned.at(GateKind.GRACE)
     assert turned.attempt.halt is Halt.NONE
+
+
+def test_two_failures_apart_are_a_disproof(turned: Turned) -> None:
+    """An account that worked before and fails twice, five minutes apart, has the older secret put back."""
+    turned.stackone_is(write_effect="garbled")
+    turned.to_proof()
+    turned.stackone_is(write_effect="kept")
+    turned.pass_time(hours=25)
+    assert turned.woken()
+    assert turned.at(GateKind.PROOF).question["failures"] == 1
+    assert not turned.woken()
+    turned.pass_time(minutes=5)
+    assert turned.woken()
+    assert turned.run() is None
+    assert turned.state is RotationState.ROLLED_BACK
 
 
 def test_an_account_that_is_gone_disproves_nothing(turned: Turned) -> None:
@@ -84,12 +102,16 @@ def test_an_account_that_is_gone_disproves_nothing(turned: Turned) -> None:
 
 @pytest.mark.parametrize("who", ["the link", "the person"])
 def test_disproven_by_a_new_link_or_by_a_person(turned: Turned, who: str) -> None:
-    """A link that StackOne could not exchange twice, or a no at the gate, puts the older secret back."""
+    """Two links that Gong refused, or a no at the gate, put the older secret back; one link twice seen is one."""
     turned.stackone_is(write_effect="garbled" if who == "the link" else "kept")
     turned.to_proof()
     if who == "the link":
         assert turned.world.consent(turned.world.link()) == "error"
+        assert turned.woken()
         assert "invalid_client" in str(turned.at(GateKind.PROOF).question["last"])
+        assert not turned.woken()
+        assert turned.at(GateKind.PROOF).question["failures"] == 1
+        assert turned.world.consent(turned.world.link()) == "error"
         turned.stackone_is(write_effect="kept")
     else:
         turned.world.reject("grace", "nobody gets in")

@@ -10,6 +10,8 @@ from keyturn.domain.notice import Event, Severity
 from keyturn.domain.rotation import RotationState
 from keyturn.errors import NotPermittedError, RefusedError, StageFailedError
 from keyturn.sandbox.people import Pair
+from keyturn.services.rotation.orphan import orphan
+from keyturn.services.standing import standing
 from tests.services.rotation.turned import Turned
 from tests.services.told import told
 
@@ -62,6 +64,7 @@ def test_a_secret_that_stackone_keeps_garbled_is_rolled_back_by_itself(turned: T
     assert gate.question["failures"] == 1
     assert "invalid_client" in str(gate.question["last"])
     turned.stackone_is(write_effect="kept")
+    turned.pass_time(minutes=5)
     assert turned.run() is None
     assert is_rolled_back(turned, new)
     assert call_works(turned)
@@ -76,6 +79,7 @@ def test_resume_applies_again_and_completes(turned: Turned) -> None:
     turned.pass_time(hours=26)
     turned.run()
     turned.stackone_is(write_effect="kept")
+    turned.pass_time(minutes=5)
     turned.run()
     turned.world.twins.account_is(turned.account, "error")
     gate = resume(turned)
@@ -141,6 +145,33 @@ def test_rollback_is_refused_with_the_reason(turned: Turned) -> None:
         wish_back(turned)
     assert "another rotation" in refused.value.remedy
     assert turned.attempt.wish is Wish.NONE
+
+
+def test_an_orphaned_rotation_is_rolled_back(turned: Turned) -> None:
+    """Nobody has to let it go on first: while the older secret works, that is what a person may want at once."""
+    new = turned.to_proof()
+    run = turned.begin()
+    assert orphan(turned.world.ports.ledger, run, "the worker went away")
+    wish_back(turned)
+    assert (turned.attempt.halt, turned.attempt.wish) == (Halt.NONE, Wish.ROLL_BACK)
+    assert turned.run() is None
+    assert is_rolled_back(turned, new)
+    assert call_works(turned)
+
+
+def test_abandoned_right_after_a_resume_it_was_not_edited_by_hand(turned: Turned) -> None:
+    """What the rollback has written is what stands, until something else is written."""
+    turned.to_proof()
+    wish_back(turned)
+    turned.run()
+    turned.asking.resume(turned.world.key, turned.world.person("alice"), "found it")
+    turned.abandon()
+    ports, world = turned.world.ports, turned.world
+    stands = standing(ports.ledger, ports.secrets, world.key)
+    (profile,) = world.twins.profiles()
+    assert stands
+    assert stands.profile
+    assert stands.profile["updated_at"] == profile["updated_at"]
 
 
 def test_a_wish_that_comes_true_too_late(turned: Turned) -> None:

@@ -10,9 +10,10 @@ from datetime import timedelta
 import pytest
 
 from keyturn.domain.attempt import AttemptState, Halt, Stage, Terms, Wish
-from keyturn.domain.gate import Gate, GateKind, GateState
+from keyturn.domain.gate import Gate, GateKind, GateState, admit
 from keyturn.domain.notice import Event
 from keyturn.domain.rotation import RotationState
+from keyturn.domain.turn_kit import turn_kit
 from keyturn.errors import CredentialRefusedError, GateClosedError, NotPermittedError, RefusedError, StageFailedError
 from keyturn.sandbox.people import Pair
 from keyturn.services.intake import Told
@@ -163,6 +164,67 @@ def test_a_grace_that_gong_does_not_offer(turned: Turned) -> None:
     turned.submit(new)
 
 
+def test_a_click_that_is_still_to_come(turned: Turned) -> None:
+    """The grace would be believed to begin later than it does; nothing is kept, and the hand-in can be repeated."""
+    turned.to_click()
+    new = turned.click()
+    with turned.world.refused(RefusedError, "which is still to come"):
+        turned.submit(new, Told(clicked_at=turned.world.clock.now() + timedelta(minutes=6)))
+    assert turned.world.versions() == 1
+    turned.submit(new, Told(clicked_at=turned.world.clock.now() + timedelta(minutes=4)))  # clocks differ a little
+
+
+def test_the_hours_told_with_a_refused_secret_stay_known(turned: Turned) -> None:
+    """Somebody chose Gong's default of 24 hours and handed in a wrong pair: the right one has no grace of a week."""
+    turned.to_click()
+    new = turned.click(24)
+    with silent_gong(turned):
+        turned.submit(replace(new, client_secret=new.client_secret[:-3]), Told(grace_hours=24))
+    turned.at(GateKind.GONG_ROTATION)
+    turned.submit(new)
+    turned.at(GateKind.PROOF)
+    body = turned.world.receipt(Stage.GONG_ROTATION).body
+    assert body["grace_ends_at"] == (turned.world.clock.now() + timedelta(hours=24)).isoformat()
+
+
+def test_a_secret_that_was_dead_before_has_no_grace(turned: Turned) -> None:
+    """Somebody had reset it in Gong: the rotation that mends that has no way back, and says so at once."""
+    turned.world.secrets.append(turned.world.twins.rotate(turned.pair, 0).client_secret)
+    turned.handed_in()
+    turned.at(GateKind.PROOF)
+    body = turned.world.receipt(Stage.GONG_ROTATION).body
+    assert body["grace_ends_earliest"] == body["grace_began"]
+    with turned.world.refused(RefusedError, "has been dead since"):
+        turned.asking.roll_back(turned.world.key, turned.world.person("alice"), "why not")
+    turned.world.consent(turned.world.link())
+    turned.at(GateKind.GRACE)
+    assert turned.world.pointer.previous is None
+
+
+def test_nobody_is_told_to_click_twice(turned: Turned) -> None:
+    """Once a refused secret has shown that the click was, the kit asks for the secret alone, and warns of a click."""
+    first = turned.to_click()
+    new = turned.click()
+    with silent_gong(turned):
+        turned.submit(replace(new, client_secret=new.client_secret[:-3]))
+    again = turned.at(GateKind.GONG_ROTATION)
+    sealed = turned.world.ports.ledger.manifest(first.digest)
+    asked, asked_again = (turn_kit(sealed, gate.question, "https://gong.example") for gate in (first, again))
+    assert ["Rotate the secret" in [step.title for step in kit.steps] for kit in (asked, asked_again)] == [True, False]
+    assert "DO NOT ROTATE AGAIN" in " ".join(asked_again.warnings)
+
+
+def test_whoever_calls_a_secret_compromised_does_not_hand_in_the_new_one(turned: Turned) -> None:
+    """Nobody has approved such a rotation, so the click is another person's."""
+    world = turned.world
+    turned.to_click(COMPROMISED)
+    new = turned.click(0)
+    gate = replace(world.gate(GateKind.GONG_ROTATION), requester=world.person("grace").id)
+    with world.refused(NotPermittedError, "started this attempt and cannot finish it"):
+        admit(gate, world.person("grace"), gate.digest)
+    turned.submit(new)
+
+
 # --- the new secret is lost
 
 
@@ -218,7 +280,7 @@ def test_a_second_click_kills_the_secret_in_use(turned: Turned) -> None:
 
 
 def test_a_second_click_that_is_rejected(turned: Turned) -> None:
-    """The secret in use will die all the same, so somebody is paged; resume asks for the approval again."""
+    """The secret in use will die all the same, so somebody is paged; resume asks for the lost one, and for no click."""
     lose(turned)
     turned.world.reject("bob", "not on a Friday")
     with turned.world.refused(StageFailedError, "the secret that the first one made is lost"):
@@ -226,7 +288,43 @@ def test_a_second_click_that_is_rejected(turned: Turned) -> None:
     assert (turned.attempt.halt, turned.attempt.wish) == (Halt.ORPHANED, Wish.LOST_SECRET)
     assert told(turned.world, Event.ROTATION_ORPHANED)
     turned.asking.resume(turned.world.key, turned.world.person("alice"), "it is Monday")
+    gate = turned.at(GateKind.GONG_ROTATION)
+    assert ("declined" in str(gate.question["refused_because"]), gate.question["second"]) == (True, False)
+    assert turned.attempt.wish is Wish.NONE
+    turned.asking.lost(turned.world.key, turned.world.person("grace"), "it is really gone")
     assert turned.at(GateKind.APPROVE).question["second"]
+    turned.world.approve()
+    assert turned.at(GateKind.GONG_ROTATION).question["second"]
+
+
+def test_a_declined_second_click_and_the_secret_turns_up(turned: Turned) -> None:
+    """Whoever finds it hands it in: nobody has clicked again, so the way back is still open."""
+    turned.to_click()
+    new = turned.click()
+    turned.asking.lost(turned.world.key, turned.world.person("grace"), "where is it")
+    turned.at(GateKind.APPROVE)
+    with turned.world.refused(GateClosedError, "a second rotation waits for approval"):
+        turned.submit(new)
+    turned.world.reject("bob", "look again")
+    with turned.world.refused(StageFailedError, "asks for the new one again"):
+        turned.run()
+    turned.asking.resume(turned.world.key, turned.world.person("alice"), "found it")
+    turned.at(GateKind.GONG_ROTATION)
+    turned.submit(new)
+    turned.at(GateKind.PROOF)
+    assert turned.attempt.terms.can_go_back
+
+
+def test_an_approval_is_for_one_click(turned: Turned) -> None:
+    """A second secret that is lost as well needs an approval of its own: the older one is not used twice."""
+    lose(turned)
+    turned.world.approve()
+    turned.at(GateKind.GONG_ROTATION)
+    turned.asking.lost(turned.world.key, turned.world.person("grace"), "again")
+    gate = turned.at(GateKind.APPROVE)
+    assert (gate.question["second"], gate.decisions) == (True, ())
+    turned.world.approve()
+    assert turned.at(GateKind.GONG_ROTATION).question["second_approval"] == str(gate.id)
 
 
 def test_a_lost_secret_that_is_found_in_time(turned: Turned) -> None:
