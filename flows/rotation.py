@@ -17,6 +17,7 @@ from prefect import flow
 from flows.pausing import settled
 from keyturn.domain.attempt import Execution
 from keyturn.errors import RollBackWantedError
+from tasks import named
 from tasks import rotation as stage
 
 
@@ -41,7 +42,7 @@ async def rotate(key: str, attempt: str | None = None) -> str:
             return stage.rolled_back(run)
 
 
-@flow(name="sweep", persist_result=False, validate_parameters=True)
+@flow(name="sweep", flow_run_name=named.by_time, persist_result=False, validate_parameters=True)
 async def sweep(dry_run: bool = False) -> list[str]:  # noqa: FBT001, FBT002  a switch in Prefect's form
     """Start the rotations that are due by their manifests.
 

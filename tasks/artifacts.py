@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import ArtifactUpdate
+from prefect.client.schemas.filters import ArtifactCollectionFilter, ArtifactCollectionFilterKey
 
 from keyturn.domain.attempt import Execution
-from keyturn.domain.health import Health, Outcome
+from keyturn.domain.gate import Gate
+from keyturn.domain.health import Health
 from keyturn.domain.integration import IntegrationKey
 from keyturn.domain.kit import kit as make_kit
 from keyturn.domain.kit import render_markdown
 from keyturn.domain.sweep import Entry
+from keyturn.domain.turn_kit import turn_kit
 from keyturn.domain.verdict import LAYER_MEANING, Verdict
 from keyturn.services.journey import journey
 from keyturn.services.rotation.asking import what_would_happen
 from keyturn.wiring import Ports
+
+_FLEET = "fleet"
 
 
 def kit(ports: Ports, run: Execution) -> None:
@@ -46,6 +54,14 @@ def turn(ports: Ports, run: Execution) -> None:
     create_markdown_artifact(text, key=_key("rotation", run), description=f"Rotation of {run.key}")
 
 
+def click(ports: Ports, run: Execution, gate: Gate) -> None:
+    """Show exactly what to click in Gong, as the open question has it."""
+    text = render_markdown(
+        turn_kit(ports.ledger.manifest(run.digest), gate.question, str(ports.settings.gong.admin_url))
+    )
+    create_markdown_artifact(text, key=_key("click", run), description=f"What to click in Gong for {run.key}")
+
+
 def rotated(ports: Ports, run: Execution) -> None:
     """Show what a rotation did, receipt by receipt."""
     rows = [
@@ -72,15 +88,18 @@ def sweep(entries: Sequence[Entry]) -> None:
 def fleet(members: Mapping[IntegrationKey, Health]) -> None:
     """Show every integration as the watch left it: what is raised, or what was seen last."""
     rows = [{"integration": str(key), **_at_a_glance(health)} for key, health in sorted(members.items())]
-    create_table_artifact(rows, key="fleet", description="All integrations as the watch sees them")
+    with get_client(sync_client=True) as client:
+        only = ArtifactCollectionFilter(key=ArtifactCollectionFilterKey(any_=[_FLEET]))
+        known = client.read_latest_artifacts(artifact_filter=only, limit=1)
+        if known:  # Prefect keeps every version: a table of the whole fleet each minute would fill its database
+            client.update_artifact(known[0].latest_id, ArtifactUpdate(data=json.dumps(rows)))
+            return
+    create_table_artifact(rows, key=_FLEET, description="All integrations as the watch sees them")
 
 
 def _at_a_glance(health: Health) -> dict[str, str]:
-    outcomes = {o.outcome for o in health.observations}
-    causes = ", ".join(c.cause.value for c in health.raised)
-    state = "unknown" if Outcome.UNKNOWN in outcomes or not outcomes else "ok"
     checked = f"{health.checked_at:%Y-%m-%d %H:%M} UTC" if health.checked_at else "never"
-    return {"health": causes or state, "checked": checked}
+    return {"health": health.words, "checked": checked}
 
 
 def _cell(text: str) -> str:

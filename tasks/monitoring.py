@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
+from math import ceil
 
 from prefect import get_run_logger, task
 
 from keyturn import wiring
+from keyturn.domain.attempt import Halt
 from keyturn.domain.integration import IntegrationKey
-from keyturn.domain.notice import Event, Notice, Severity
 from keyturn.services import alarms as alarming
 from keyturn.services.check import Checking
 from keyturn.services.lost_runs import LostRuns
+from keyturn.services.manifest_folder import Folder
 from keyturn.services.notify import deliver, page_of
-from keyturn.services.trail import anchor
+from keyturn.services.trail import guard
 from keyturn.services.watch import Watch
 from tasks import artifacts, events
 from tasks.policies import LEDGER, VENDOR
@@ -47,6 +49,9 @@ def lost_runs() -> int:
     p = wiring.ports()
     found = LostRuns(p.ledger, p.runs, p.outbox, p.clock).find()
     _warn(found.problems)
+    for attempt in map(p.ledger.attempt, found.stuck):
+        if attempt.halt is Halt.ORPHANED:  # no run is left that could say so
+            events.rotation(attempt.key, "orphaned", str(attempt.id))
     get_run_logger().info("restarted: %s, given up: %s", len(found.restarted), len(found.stuck))
     return len(found.restarted)
 
@@ -65,15 +70,20 @@ def alarms() -> int:
 
 
 def health() -> int:
-    """Check the integrations whose turn it is, in shards side by side.
+    """Check the integrations whose turn it is, in shards side by side that share this worker's threads.
 
     Any number of workers share the fleet: what one has claimed, no other takes on.
 
     Returns:
         How many were checked.
     """
-    shards = [check.submit(shard) for shard in claim()]
-    return sum(shard.result() for shard in shards)
+    shards = claim()
+    threads = wiring.ports().settings.watch.threads // max(1, len(shards))
+    checks = [check.submit(shard, threads) for shard in shards]
+    checked = sum(done.result() for done in checks)
+    if checked:
+        fleet()
+    return checked
 
 
 @task(name="claim", **LEDGER)
@@ -87,25 +97,41 @@ def claim() -> list[list[str]]:
     now, watch = p.clock.now(), p.settings.watch
     p.observatory.prune(now - timedelta(days=watch.keep_days), _PRUNED_AT_ONCE)
     keys = [str(k) for k in p.observatory.claim(now, now - timedelta(seconds=watch.check_every_s), watch.claim)]
-    return [keys[start : start + _SHARD] for start in range(0, len(keys), _SHARD)]
+    return sharded(keys, watch.threads)
+
+
+def sharded(keys: list[str], threads: int) -> list[list[str]]:
+    """The keys in shards, no more of them than threads, so that each has one at least."""
+    size = max(_SHARD, ceil(len(keys) / threads))
+    return [keys[start : start + size] for start in range(0, len(keys), size)]
 
 
 @task(name="check", **VENDOR)
-def check(keys: list[str]) -> int:
+def check(keys: list[str], threads: int) -> int:
     """Check some integrations from every side, within the vendors' budgets. Read-only.
+
+    Args:
+        keys: which.
+        threads: how many at once.
 
     Returns:
         How many.
     """
     p = wiring.ports()
-    checking = Checking(p.ledger, p.secrets, p.gong, p.hub, p.observatory, p.clock)
-    checked = checking.check_many([IntegrationKey.parse(key) for key in keys], p.settings.watch.threads)
+    filed = Folder(p.settings.manifests)
+    checking = Checking(p.ledger, p.secrets, p.gong, p.hub, p.observatory, p.clock, filed)
+    checked = checking.check_many([IntegrationKey.parse(key) for key in keys], threads)
     _warn(c.problem for c in checked if c.problem)
     for one in checked:
         for transition in one.transitions:
             events.drift(one.key, transition.condition.cause.value, raised=transition.condition.raised)
-    artifacts.fleet(p.observatory.fleet())
     return len(checked)
+
+
+@task(name="fleet", **LEDGER)
+def fleet() -> None:
+    """Show every integration as it was left, on one page that is written anew."""
+    artifacts.fleet(wiring.ports().observatory.fleet())
 
 
 @task(name="notices", **LEDGER)
@@ -125,18 +151,17 @@ def notices() -> int:
 
 @task(name="audit_trail", **LEDGER)
 def audit_trail() -> int:
-    """Follow the audit trail to its end, and keep its head in Vault; what does not fit is told at once.
+    """Follow the audit trail to its end, once a day from its first row on, and keep its head in Vault.
+
+    What does not fit is told at once, and fails nothing: a failed run reaches nobody.
 
     Returns:
         How many rows are new.
     """
     p = wiring.ports()
-    found = anchor(p.trail, p.anchor)
-    if found.fault is not None:
-        _warn([found.fault.says])
-        today = p.clock.now().date().isoformat()
-        p.outbox.tell(Notice(Event.AUDIT_BROKEN, Severity.CRITICAL, "", f"audit/broken/{today}"))
-    return found.rows
+    seen = guard(p.trail, p.anchor, p.outbox, p.clock)
+    _warn(seen.problems)
+    return seen.rows
 
 
 def _warn(problems: Iterable[str]) -> None:

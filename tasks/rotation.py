@@ -13,6 +13,7 @@ from prefect import get_run_logger, runtime, task
 
 from keyturn import wiring
 from keyturn.domain.attempt import AttemptKind, Execution, Stage
+from keyturn.domain.gate import Gate, GateKind
 from keyturn.errors import SupersededError
 from keyturn.services import execution, waiting
 from keyturn.services.rotation import approval
@@ -66,7 +67,10 @@ def approve(run: Execution) -> Waiting | None:
 def gong_rotation(run: Execution) -> Waiting | None:
     """Ask Gong's admin to rotate the secret and to hand the new one in."""
     ports = wiring.ports()
-    return settled_or_waiting(run, Turning(ports.ledger, ports.secrets, ports.clock).ask(run))
+    result = Turning(ports.ledger, ports.secrets, ports.clock).ask(run)
+    if isinstance(result, Gate) and result.kind is GateKind.GONG_ROTATION:
+        artifacts.click(ports, run, result)
+    return settled_or_waiting(run, result)
 
 
 @task(name=Stage.STAGE_SECRET.value, **VENDOR)

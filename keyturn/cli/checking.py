@@ -67,8 +67,10 @@ def _checked(ports: Ports, keys: Sequence[IntegrationKey]) -> Sequence[Checked]:
 
     from keyturn.cli import showing
     from keyturn.services.check import Checking
+    from keyturn.services.manifest_folder import Folder
 
-    checking = Checking(ports.ledger, ports.secrets, ports.gong, ports.hub, ports.observatory, ports.clock)
+    filed = Folder(ports.settings.manifests)
+    checking = Checking(ports.ledger, ports.secrets, ports.gong, ports.hub, ports.observatory, ports.clock, filed)
     columns = TextColumn("checking"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}")
     screen = showing.console(stderr=True)
     with Progress(*columns, console=screen, transient=True, disable=not sys.stderr.isatty()) as progress:

@@ -10,7 +10,8 @@ unknown   failing    accounts fail, and nothing is known of the pair
 unknown   fine       nothing: what is not known makes no drift
 ========  =========  =====================================================================================
 
-Accounts whose profile is gone or disabled fail because of that, and say nothing by themselves.
+Accounts whose profile is gone or disabled fail because of that, and say nothing by themselves. Of the three causes
+that failing accounts can have, what is seen of the pair also ends the other two: their remedies contradict each other.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ def diagnose(observations: Sequence[Observation], about: Circumstances) -> tuple
 def undecided(observations: Sequence[Observation]) -> frozenset[Cause]:
     """The causes that a round without a sighting of them says nothing about, so that it clears none of them.
 
-    A cause is over when its subject was seen in order. One that hides behind another one of the profile's is not.
+    A cause is over when its subject was seen in order, or its opposite was seen. One that hides behind another one of
+    the profile's is not.
     """
     seen = {o.subject: o for o in observations}
     open_causes = {cause for cause, subject in SUBJECT_OF.items() if not _is(seen, subject, Outcome.OK)}
@@ -64,13 +66,24 @@ def undecided(observations: Sequence[Observation]) -> frozenset[Cause]:
         open_causes -= set(PROFILE_CAUSES[: PROFILE_CAUSES.index(profile.hint)])
     if any(o.hint is Cause.NOT_SEEN for o in observations):
         open_causes.add(Cause.NOT_SEEN)
-    return frozenset(open_causes)
+    return frozenset(open_causes - _disproven(seen))
 
 
 def not_seen(subjects: Sequence[Subject], evidence: str, key: str) -> Drift:
     """The drift when subjects could not be looked at for several rounds."""
     named = ", ".join(sorted(subjects))
     return Drift(Cause.NOT_SEEN, f"{named}: {evidence}", _REMEDIES[Cause.NOT_SEEN].format(key=key))
+
+
+def _disproven(seen: Seen) -> frozenset[Cause]:
+    """The causes whose opposite was seen, although their subject is not in order."""
+    refused, failing = _refused(seen) is not None, bool(_failing(seen))
+    over = {Cause.SECRET_MISSING} if refused else set()  # what Gong was asked about is in Vault
+    if failing and refused:
+        over |= {Cause.CONSENT_LOST, Cause.ACCOUNTS_FAILING}
+    elif failing and _is(seen, Subject.PAIR, Outcome.OK):
+        over |= {Cause.CONNECTION_DOWN, Cause.ACCOUNTS_FAILING}
+    return frozenset(over)
 
 
 def _drifts(seen: Seen, about: Circumstances) -> Iterator[Drift]:
@@ -83,18 +96,29 @@ def _drifts(seen: Seen, about: Circumstances) -> Iterator[Drift]:
 
 def _of_connection(seen: Seen, about: Circumstances) -> Iterator[Drift]:
     """Pair and accounts say something only together."""
-    pair, accounts = seen.get(Subject.PAIR), seen.get(Subject.ACCOUNTS)
-    failing = accounts.evidence if accounts and accounts.outcome is Outcome.BAD and not _explained(seen) else ""
-    refused = pair is not None and pair.outcome is Outcome.BAD and pair.hint is not Cause.SECRET_MISSING
-    if refused and pair:
+    refused, failing = _refused(seen), _failing(seen)
+    if refused is not None:
         if failing:
-            yield _drift(Cause.CONNECTION_DOWN, f"{pair.evidence}; {failing}", about)
-        elif pair.hint:
-            yield _drift(pair.hint, f"{pair.evidence}; {_left(seen, about)}", about)
+            yield _drift(Cause.CONNECTION_DOWN, f"{refused.evidence}; {failing}", about)
+        elif refused.hint:
+            yield _drift(refused.hint, f"{refused.evidence}; {_left(seen, about)}", about)
     elif failing and _is(seen, Subject.PAIR, Outcome.OK):
         yield _drift(Cause.CONSENT_LOST, f"{failing}; Gong takes the pair", about)
     elif failing:
         yield _drift(Cause.ACCOUNTS_FAILING, f"{failing}; whether Gong takes the pair is not known", about)
+
+
+def _refused(seen: Seen) -> Observation | None:
+    """What was seen of a pair that Gong refuses; one that is not in Vault was never shown to it."""
+    pair = seen.get(Subject.PAIR)
+    known = pair is not None and pair.outcome is Outcome.BAD and pair.hint is not Cause.SECRET_MISSING
+    return pair if known else None
+
+
+def _failing(seen: Seen) -> str:
+    """By what it is seen that accounts fail for a reason of their own; empty when they do not, or nobody knows."""
+    accounts = seen.get(Subject.ACCOUNTS)
+    return accounts.evidence if accounts and accounts.outcome is Outcome.BAD and not _explained(seen) else ""
 
 
 def _explained(seen: Seen) -> bool:
@@ -133,9 +157,13 @@ _REMEDIES: Mapping[Cause, str] = {
         "The secret was reset in Gong. Whoever did it starts `keyturn rotate {key}` and hands the new secret in; "
         "if it is lost, rotate once more in Gong."
     ),
-    Cause.SECRET_MISSING: "Restore that version in Vault if it can be; else hand a pair in by `keyturn onboard {key}`.",
+    Cause.SECRET_MISSING: (
+        "Bring it back in Vault if it can be, with `vault kv undelete` or `vault kv rollback`; else hand a pair in by "
+        "`keyturn onboard {key}`."
+    ),
     Cause.CONSENT_LOST: (
         "Reconnect, and do not rotate: `keyturn onboard {key}`, then have Gong's admin consent by `keyturn link {key}`."
+        " Another account of its profile is linked again in StackOne, or removed there if nobody needs it."
     ),
     Cause.CONNECTION_DOWN: (
         "Have Gong's admin look whether the integration is still there. Then turn the secret with "
@@ -149,7 +177,12 @@ _REMEDIES: Mapping[Cause, str] = {
     Cause.PROFILE_EDITED: (
         "Nobody knows which secret it holds now. Ask who edited it; `keyturn rotate {key}` writes it again."
     ),
-    Cause.MANIFEST_CHANGED: "See what differs with `keyturn plan {key}`, and apply it with `keyturn onboard {key}`.",
+    Cause.MANIFEST_CHANGED: (
+        "See what differs with `keyturn plan {key}`, or what is wrong with the file with `keyturn lint`; apply it with "
+        "`keyturn onboard {key}`. If it was rejected or is not wanted, put back into the file what is applied; where "
+        "something else is registered, have it registered again: `keyturn onboard {key}`, then "
+        "`keyturn abandon {key} --reason 'put back'`."
+    ),
     Cause.RETIRED_WORKS: (
         "Ask Gong's support why a secret outlives its grace. If it may be known to others: "
         "`keyturn rotate {key} --compromised`."

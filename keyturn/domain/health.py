@@ -23,9 +23,9 @@ class Subject(StrEnum):
 
     PAIR = "pair"  # L1: Gong's token endpoint about the CURRENT pair
     PROFILE = "profile"  # the StackOne profile, read back
-    ACCOUNTS = "accounts"  # the linked account's status
+    ACCOUNTS = "accounts"  # the linked account's status, and how many others of its profile are in error
     AGE = "age"  # the secret's age by the manifest's policy
-    MANIFEST = "manifest"  # what is registered against what was applied
+    MANIFEST = "manifest"  # the file in the folder, what is registered, and what was applied
     RETIRED = "retired"  # the last PREVIOUS after its grace: dead, or not
     TRUSTED_IPS = "trusted_ips"
 
@@ -34,7 +34,7 @@ class Cause(StrEnum):
     """Why an integration is not as it should be: a cause, not a colour."""
 
     SECRET_RESET = "secret_reset"  # noqa: S105  the pair is refused, accounts still live
-    SECRET_MISSING = "secret_missing"  # noqa: S105  the pair in use is not in Vault any more
+    SECRET_MISSING = "secret_missing"  # noqa: S105  the pair in use, or the pointer to it, is not in Vault any more
     CONSENT_LOST = "consent_lost"  # the pair is fine, accounts fail: reconnect, do not rotate
     CONNECTION_DOWN = "connection_down"  # the pair is refused, and accounts fail
     ACCOUNTS_FAILING = "accounts_failing"  # accounts fail, and of the pair nothing is known
@@ -71,7 +71,10 @@ SUBJECT_OF: Mapping[Cause, Subject] = {
     Cause.TRUSTED_IPS_NOT_ATTESTED: Subject.TRUSTED_IPS,
     Cause.ROTATION_OVERDUE: Subject.AGE,
 }
-"""What must be seen in order before a cause is over. For NOT_SEEN it is whatever could not be looked at."""
+"""What must be seen in order before a cause is over, unless its opposite is seen (`keyturn.domain.diagnosis`).
+
+For NOT_SEEN it is whatever could not be looked at.
+"""
 
 _SEVERITIES = {
     Cause.CONNECTION_DOWN: Severity.CRITICAL,

@@ -11,7 +11,9 @@ from keyturn.domain.health import Drift, Observation, Outcome, Subject, Transiti
 from keyturn.domain.integration import IntegrationKey
 from keyturn.errors import KeyturnError
 from keyturn.ports import Clock, ConnectorHub, Ledger, Observatory, SecretStore, TokenEndpoint
-from keyturn.services.looking import Look, Profiles, Scene, scene
+from keyturn.services.looking import Look, Scene, scene
+from keyturn.services.manifest_folder import Filing
+from keyturn.services.profile_list import Profiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,11 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Checking:
-    """Checks integrations, one or many at once, within the vendors' budgets."""
+    """Checks integrations, one or many at once, within the vendors' budgets.
+
+    Attributes:
+        filed: what the manifest file about an integration says.
+    """
 
     ledger: Ledger
     secrets: SecretStore
@@ -53,11 +59,12 @@ class Checking:
     hub: ConnectorHub
     observatory: Observatory
     clock: Clock
+    filed: Filing
 
     def look(self, key: IntegrationKey) -> list[Observation]:
         """Look at each subject by itself; none when the integration was never onboarded."""
         stage = scene(self.ledger, key)
-        return self._look(stage, Profiles(self.hub)) if stage else []
+        return self._look(stage, Profiles(self.hub, self.clock)) if stage else []
 
     def check(self, key: IntegrationKey) -> Checked:
         """Look, say what it means, and keep it.
@@ -65,7 +72,7 @@ class Checking:
         Raises:
             TransientError: the ledger is away, so there is nothing to look at, or nothing was kept.
         """
-        return self._check(key, Profiles(self.hub))
+        return self._check(key, Profiles(self.hub, self.clock))
 
     def check_many(
         self, keys: Sequence[IntegrationKey], threads: int, on_done: Callable[[Checked], None] = lambda _checked: None
@@ -80,7 +87,7 @@ class Checking:
         Returns:
             One for each key, in the order of the keys.
         """
-        profiles = Profiles(self.hub)  # the list of all profiles is read once for all
+        profiles = Profiles(self.hub, self.clock)  # the list of all profiles is read once for all
         with ThreadPoolExecutor(threads, "check") as pool:
             asked = {pool.submit(self._check_or_say_why, key, profiles): key for key in keys}
             done: dict[IntegrationKey, Checked] = {}
@@ -105,7 +112,7 @@ class Checking:
         return Checked(key, True, observations, drifts, transitions)
 
     def _look(self, seen: Scene, profiles: Profiles) -> list[Observation]:
-        return Look(self.ledger, self.secrets, self.gong, self.hub, profiles, self.clock).at(seen)
+        return Look(self.ledger, self.secrets, self.gong, self.hub, profiles, self.filed, self.clock).at(seen)
 
     def _circumstances(self, seen: Scene, observations: Sequence[Observation]) -> Circumstances:
         refused = any(o.subject is Subject.PAIR and o.outcome is Outcome.BAD for o in observations)

@@ -52,6 +52,10 @@ def test_check_and_the_fleet(office: Any) -> None:
     assert after["next_rotation_at"] > after["checked_at"]
     shown = command.having(COLUMNS="200")("status", "--all").stdout
     assert all(word in shown for word in ("onboarding", "8/8", "profile_disabled", "0 d", after["checked_at"][:4]))
+    manifest = command.folder / "integrations" / "ours.yaml"
+    manifest.write_text(manifest.read_text().replace("grace_hours: 168", "grace_hours: 24"))
+    (edited,) = command.json("check", key, code=1)
+    assert {drift["cause"] for drift in edited["drifts"]} == {"profile_disabled", "manifest_changed"}
 
 
 def test_the_fleet_says_who_is_waited_for(office: Any) -> None:

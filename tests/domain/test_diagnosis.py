@@ -7,7 +7,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from keyturn.domain.diagnosis import _REMEDIES, Circumstances, diagnose, not_seen, undecided
-from keyturn.domain.health import PROFILE_CAUSES, SUBJECT_OF, Cause, Observation, Outcome, Subject
+from keyturn.domain.health import (
+    PROFILE_CAUSES,
+    SUBJECT_OF,
+    Cause,
+    Condition,
+    Observation,
+    Outcome,
+    Subject,
+    progress,
+)
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 OK, BAD, UNKNOWN = Outcome.OK, Outcome.BAD, Outcome.UNKNOWN
@@ -120,6 +129,66 @@ def test_a_cause_is_decided_by_its_subject() -> None:
     assert undecided([look(s, OK) for s in Subject]) == set()
     open_causes = undecided([look(s, OK) for s in Subject if s is not Subject.RETIRED])
     assert open_causes == {Cause.RETIRED_WORKS}
+
+
+@pytest.mark.parametrize(
+    ("pair", "over"),
+    [
+        (OK, {Cause.CONNECTION_DOWN, Cause.ACCOUNTS_FAILING}),
+        (BAD, {Cause.CONSENT_LOST, Cause.ACCOUNTS_FAILING}),
+        (UNKNOWN, set()),
+    ],
+)
+def test_the_pair_decides_why_accounts_fail(pair: Outcome, over: set[Cause]) -> None:
+    """Of the causes that failing accounts can have, what is seen of the pair ends those that it disproves."""
+    why = {Cause.CONNECTION_DOWN, Cause.CONSENT_LOST, Cause.ACCOUNTS_FAILING}
+    assert why - undecided(round_of(pair, BAD)) == over
+    assert why <= undecided(round_of(pair, UNKNOWN))
+    assert why <= undecided(round_of(pair, BAD, Cause.PROFILE_DISABLED))
+
+
+def test_a_pair_that_is_not_in_vault_decides_nothing_about_accounts() -> None:
+    """Whether Gong would take it is not known then."""
+    pair = look(Subject.PAIR, BAD, Cause.SECRET_MISSING)
+    assert {Cause.CONNECTION_DOWN, Cause.CONSENT_LOST} <= undecided([pair, look(Subject.ACCOUNTS, BAD)])
+
+
+def test_a_pair_that_gong_refuses_is_in_vault() -> None:
+    """Only what is there can be refused; a look that failed proves nothing."""
+    assert Cause.SECRET_MISSING not in undecided(round_of(BAD, OK))
+    assert Cause.SECRET_MISSING in undecided(round_of(UNKNOWN, OK))
+    assert Cause.SECRET_MISSING in undecided([look(Subject.PAIR, BAD, Cause.SECRET_MISSING)])
+
+
+def played(*rounds: tuple[Outcome, Outcome]) -> set[Cause]:
+    """What stands after rounds with these looks at the pair and the accounts."""
+    known: dict[Cause, Condition] = {}
+    for minute, (pair, accounts) in enumerate(rounds):
+        seen, now = round_of(pair, accounts), NOW + timedelta(minutes=minute)
+        drifts = diagnose(seen, Circumstances(KEY, now))
+        unknown = undecided(seen) - {d.cause for d in drifts}
+        known |= {c.cause: c for c in progress(list(known.values()), drifts, unknown, now)[0]}
+    return {c.cause for c in known.values() if c.raised}
+
+
+@pytest.mark.parametrize(
+    ("rounds", "stand"),
+    [
+        ([(BAD, BAD)] * 2 + [(OK, BAD)], {Cause.CONNECTION_DOWN}),
+        ([(BAD, BAD)] * 2 + [(OK, BAD)] * 2, {Cause.CONSENT_LOST}),
+        ([(OK, BAD)] * 2 + [(BAD, BAD)] * 2, {Cause.CONNECTION_DOWN}),
+        ([(UNKNOWN, BAD)] * 2 + [(OK, BAD)] * 2, {Cause.CONSENT_LOST}),
+        ([(UNKNOWN, BAD)] * 2 + [(BAD, BAD)] * 2, {Cause.CONNECTION_DOWN}),
+        ([(BAD, BAD)] * 2 + [(UNKNOWN, BAD)] * 9, {Cause.CONNECTION_DOWN}),
+        ([(OK, BAD)] * 2 + [(UNKNOWN, BAD)] * 9, {Cause.CONSENT_LOST}),
+        ([(BAD, BAD)] * 2 + [(OK, UNKNOWN)] * 9, {Cause.CONNECTION_DOWN}),
+        ([(BAD, BAD)] * 2 + [(UNKNOWN, UNKNOWN)] * 9, {Cause.CONNECTION_DOWN}),
+        ([(BAD, BAD)] * 2 + [(OK, OK)] * 2, set()),
+    ],
+)
+def test_no_cause_stands_beside_its_opposite(rounds: list[tuple[Outcome, Outcome]], stand: set[Cause]) -> None:
+    """Failing accounts have one cause at a time, it changes on what is seen twice, and never on what is not known."""
+    assert played(*rounds) == stand
 
 
 @pytest.mark.parametrize("hint", PROFILE_CAUSES)

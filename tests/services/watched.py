@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from keyturn.domain.attempt import Stage
 from keyturn.domain.credential import Credential, Pointer
 from keyturn.domain.health import Cause, Health, Observation, Outcome, Subject, Turn
 from keyturn.domain.manifest import SealedManifest
+from keyturn.domain.profile import AccountSpec, Link
 from keyturn.domain.verdict import Verdict
 from keyturn.ports import Observatory
 from keyturn.sandbox.people import Pair
 from keyturn.services.check import Checked, Checking
+from keyturn.services.manifest_folder import Filing
 from keyturn.services.standing import standing_in_ledger
 from tests.services.world import World
 
@@ -27,18 +29,23 @@ def with_ips(sealed: SealedManifest, **lists: list[str]) -> SealedManifest:
 
 @dataclass
 class Watched:
-    """An onboarded integration, and the watch over it."""
+    """An onboarded integration, and the watch over it.
+
+    Attributes:
+        filed: what its manifest file says; there is none unless a test writes one.
+    """
 
     world: World
     observatory: Observatory
     pair: Pair
     account_id: str
+    filed: Filing = field(default=lambda _key: None)
 
     @property
     def checking(self) -> Checking:
         """Checks on the world's servers."""
         ports, world = self.world.ports, self.world
-        return Checking(ports.ledger, ports.secrets, ports.gong, ports.hub, self.observatory, world.clock)
+        return Checking(ports.ledger, ports.secrets, ports.gong, ports.hub, self.observatory, world.clock, self.filed)
 
     @property
     def profile_id(self) -> str:
@@ -80,6 +87,13 @@ class Watched:
     def turned(self) -> list[tuple[Cause, Turn]]:
         """What one round raises and clears."""
         return [(t.condition.cause, t.turn) for t in self.check().transitions]
+
+    def another_account(self, owner: str = "somebody-else") -> str:
+        """Somebody links an account of their own through the profile; its id."""
+        hub = self.world.ports.hub
+        session = hub.create_session(self.profile_id, AccountSpec(owner, "Somebody else", "", ""), 1800)
+        self.world.consent(Link(session.id, session.auth_link, self.world.clock.now()))
+        return hub.session(session.id).account_id
 
     def customers_call(self) -> None:
         """Somebody uses the account; StackOne notices what is wrong with it only then."""

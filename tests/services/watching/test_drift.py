@@ -8,9 +8,12 @@ from typing import NoReturn
 
 import pytest
 
+from keyturn.clients.vault.session import VaultSession
+from keyturn.clients.vault.store import VaultSecretStore
 from keyturn.domain.health import Cause, Outcome, Subject, Turn
 from keyturn.domain.manifest import SealedManifest
 from keyturn.errors import UnavailableError
+from keyturn.sandbox.vault_api import VaultApi
 from tests.services.twins import API_KEY
 from tests.services.watched import Watched, with_ips
 from tests.services.world import World
@@ -84,6 +87,18 @@ def test_secret_reset_and_a_day_later(watched: Watched) -> None:
     assert watched.checked() == {Cause.SECRET_RESET, Cause.CONNECTION_DOWN}
 
 
+def test_a_secret_that_is_right_again_while_accounts_fail(watched: Watched) -> None:
+    """What is seen of the pair ends the cause that it disproves: two remedies never contradict each other."""
+    watched.new_secret(grace_hours=0)
+    watched.world.twins.account_is(watched.account_id, "error")
+    assert watched.checked() == {Cause.CONNECTION_DOWN}
+    watched.promoted(grace_hours=0)
+    assert watched.turned() == []
+    assert watched.turned() == [(Cause.CONSENT_LOST, Turn.RAISED), (Cause.CONNECTION_DOWN, Turn.CLEARED)]
+    watched.new_secret(grace_hours=0)
+    assert watched.checked() == {Cause.CONNECTION_DOWN}
+
+
 def test_accounts_fail_and_gong_says_nothing(watched: Watched) -> None:
     """Where nothing is known of the pair, failing accounts are not called a lost consent."""
     twins = watched.world.twins
@@ -91,6 +106,36 @@ def test_accounts_fail_and_gong_says_nothing(watched: Watched) -> None:
     twins.account_is(watched.account_id, "error")
     assert watched.checked(3) == {Cause.ACCOUNTS_FAILING}
     assert "not known" in evidence_of(watched, Cause.ACCOUNTS_FAILING)
+
+
+def test_failing_accounts_get_their_cause_when_gong_says_something(watched: Watched) -> None:
+    """As soon as the pair is known, the vague cause gives way to the precise one."""
+    twins = watched.world.twins
+    twins.options(twins.gong, token_error_body="text")
+    twins.account_is(watched.account_id, "error")
+    watched.checked()
+    twins.options(twins.gong, token_error_body="oauth")
+    assert watched.checked() == {Cause.CONSENT_LOST}
+
+
+def test_an_account_beside_it_fails(watched: Watched) -> None:
+    """An account of the profile that is not the integration's own is told of in numbers, with no name or id."""
+    other = watched.another_account()
+    assert watched.checked() == set()
+    watched.world.twins.account_is(other, "error")
+    assert watched.checked() == {Cause.CONSENT_LOST}
+    evidence = evidence_of(watched, Cause.CONSENT_LOST)
+    assert f"1 of 2 accounts linked through profile {watched.profile_id} failed" in evidence
+    assert other not in repr(watched.health)
+    assert "removed there if nobody needs it" in remedy_of(watched, Cause.CONSENT_LOST)
+    watched.world.twins.account_is(other, "active")
+    assert watched.checked() == set()
+
+
+def test_the_canary_may_fail(watched: Watched) -> None:
+    """The account that only ever proved a secret is nobody's, and no alarm."""
+    watched.world.twins.account_is(watched.another_account("keyturn-canary"), "error")
+    assert watched.checked() == set()
 
 
 def test_gong_never_says_anything(watched: Watched) -> None:
@@ -106,6 +151,69 @@ def test_pair_is_not_in_vault(watched: Watched) -> None:
     with watched.world.openbao.api() as api:
         api.write(f"keyturn/destroy/{watched.world.key}/client", {"versions": [1]})
     assert watched.checked() == {Cause.SECRET_MISSING}
+
+
+def pointer_deleted(api: VaultApi, key: object) -> None:
+    """Its newest version is deleted, as `vault kv delete` does."""
+    api.delete(f"keyturn/data/{key}/pointer")
+
+
+def pointer_forgotten(api: VaultApi, key: object) -> None:
+    """All of it is deleted, as `vault kv metadata delete` does."""
+    api.delete(f"keyturn/metadata/{key}/pointer")
+
+
+def pointer_overwritten(api: VaultApi, key: object) -> None:
+    """Somebody writes something else there."""
+    revision = api.read(f"keyturn/metadata/{key}/pointer")["data"]["current_version"]
+    body = {"options": {"cas": revision}, "data": {"current": "version 1"}}
+    api.write(f"keyturn/data/{key}/pointer", body)
+
+
+def pointer_from_before(api: VaultApi, key: object) -> None:
+    """A backup is restored that is older than the first promotion."""
+    revision = api.read(f"keyturn/metadata/{key}/pointer")["data"]["current_version"]
+    api.write(f"keyturn/data/{key}/pointer", {"options": {"cas": revision}, "data": {}})
+
+
+@pytest.mark.parametrize(
+    ("happens", "words"),
+    [
+        (pointer_deleted, "was deleted in Vault by hand"),
+        (pointer_forgotten, "names no pair in use"),
+        (pointer_overwritten, "is not a pointer"),
+        (pointer_from_before, "names no pair in use"),
+    ],
+)
+def test_pointer_is_lost(watched: Watched, happens: Callable[[VaultApi, object], None], words: str) -> None:
+    """After an onboarding there is always a pair in use: a Vault that names none has lost it, and that is told."""
+    with watched.world.openbao.api() as api:
+        happens(api, watched.world.key)
+    assert watched.checked() == {Cause.SECRET_MISSING}
+    assert f"{watched.world.key} pointer" in evidence_of(watched, Cause.SECRET_MISSING)
+    assert words in evidence_of(watched, Cause.SECRET_MISSING)
+    assert "vault kv undelete" in remedy_of(watched, Cause.SECRET_MISSING)
+
+
+def test_a_lost_pointer_clears_nothing_about_the_retired_secret(watched: Watched) -> None:
+    """Which secret was retired nobody knows then, so it is not said to be dead."""
+    twins = watched.world.twins
+    twins.options(twins.gong, end_graces=False)
+    watched.promoted(grace_hours=1)
+    twins.advance(2 * 3600)
+    watched.checked()
+    with watched.world.openbao.api() as api:
+        pointer_forgotten(api, watched.world.key)
+    assert watched.checked(6) == {Cause.RETIRED_WORKS, Cause.SECRET_MISSING}
+
+
+def test_a_pointer_that_may_not_be_read_is_not_lost(watched: Watched) -> None:
+    """A sign-in that is refused says nothing about the pointer."""
+    settings = watched.world.ports.settings.vault
+    stranger = VaultSecretStore(VaultSession(settings, "s.nobody"), settings)
+    refused = replace(watched.checking, secrets=stranger).look(watched.world.key)
+    seen = {o.subject: (o.outcome, o.hint) for o in refused}
+    assert seen[Subject.PAIR] == seen[Subject.RETIRED] == (Outcome.UNKNOWN, Cause.NOT_SEEN)
 
 
 def test_profile_edited_by_hand(watched: Watched) -> None:
