@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -53,11 +54,22 @@ def show(
 
 
 @audit.command("verify")
-def verify_trail(*, as_json: AsJson = False) -> None:
+def verify_trail(
+    *,
+    anchor: Annotated[
+        bool,
+        typer.Option(
+            "--anchor",
+            help="If nothing is wrong, keep the trail's head in Vault, where none is: for an operator who has found "
+            "out why the one kept before is gone.",
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Check that no row was changed, taken out or put in; exit 1 if one was, 3 if its end cannot be vouched for."""
     from keyturn.cli import showing
 
-    verified = _verified(_ports())
+    verified = _anchored(_ports()) if anchor else _verified(_ports())
     if as_json:
         showing.as_json(asdict(verified) | {"sound": verified.sound})
     else:
@@ -138,6 +150,16 @@ def _verified(ports: Ports) -> Verified:
     return verify(ports.trail, lambda: wiring.anchor_at_hand(ports.settings, os.environ, Path.home()))
 
 
+def _anchored(ports: Ports) -> Verified:
+    """A person answers for it, and keyturn's own sign-in writes to Vault: people's tokens cannot."""
+    from keyturn import wiring
+    from keyturn.services.trail import anchor_anew
+
+    at_hand = (ports.settings, os.environ, Path.home())
+    person = wiring.personal_vault(*at_hand).whoami()
+    return anchor_anew(ports.trail, wiring.anchor_at_hand(*at_hand), ports.clock, person)
+
+
 def _attempt_id(text: str) -> UUID | None:
     from uuid import UUID
 
@@ -191,6 +213,8 @@ def _show_evidence(found: Evidence) -> None:
     screen.print(f"[green]✔[/] as it was signed by {showing.plain(found.kid)} on {showing.plain(said['exported_at'])}")
     line = f"{said['key']}  {attempt['kind']} {attempt['id']}  {attempt['state']}  digest {said['manifest']['digest']}"
     screen.print(showing.plain(line))
+    for problem in _unproven(said):
+        screen.print(f"[yellow]?[/] {showing.plain(problem)}")
     decisions = [(gate, decision) for gate in said["gates"] for decision in gate["decisions"]]
     rows = (
         (gate["kind"], "yes" if d["approved"] else "no", d["person_name"], d["signed_in"], d["at"], d["note"])
@@ -198,3 +222,14 @@ def _show_evidence(found: Evidence) -> None:
     )
     headings = ("gate", "decision", "who", "signed in", "when", "note")
     showing.table(headings, (tuple(map(showing.plain, row)) for row in rows))
+
+
+def _unproven(said: Mapping[str, Any]) -> Iterator[str]:
+    """What a signature does not make up for."""
+    if not said["trail"]["anchored"]:
+        yield (
+            "exported without the head that Vault keeps of the audit trail: rows may have been cut off its end, or all "
+            "of it written anew, before this was signed"
+        )
+    if alone := [receipt["stage"] for receipt in said["receipts"] if not receipt.get("audited")]:
+        yield f"the audit trail does not know what these receipts said when they were written: {', '.join(alone)}"

@@ -69,6 +69,12 @@ class Chained:
         return self.written_as(self.seq)
 
     @property
+    def event(self) -> str:
+        """What was done, whatever else it says."""
+        event: str = json.loads(self.text)["event"]
+        return event
+
+    @property
     def entry(self) -> AuditEntry:
         """What it says.
 
@@ -136,12 +142,16 @@ def text_of(at: str, said: Mapping[str, str | None], detail: str) -> str:
         said: `key`, `attempt_id`, `actor`, `signed_in`, `event` and `digest`.
         detail: JSON.
     """
-    try:
-        inner = _spelled(json.loads(detail, parse_float=Decimal, parse_int=Decimal))
-    except RecursionError:  # nested deeper than anything keyturn writes: a text, which no hash of ours is about
-        inner = json.dumps(detail)
-    fields = {name: json.dumps(value) for name, value in {**said, "at": at}.items()} | {"detail": inner}
+    fields = {name: json.dumps(value) for name, value in {**said, "at": at}.items()} | {"detail": _canonical(detail)}
     return _object(fields)
+
+
+def sha256_of(body: Mapping[str, object]) -> str:
+    """The SHA-256 of plain JSON, in hex, by the same spelling: it outlives a stay in JSONB as well.
+
+    With numbers such as people write, that is JSON as any program can make it: ASCII, names sorted, no spaces.
+    """
+    return hashlib.sha256(_canonical(json.dumps(dict(body))).encode()).hexdigest()
 
 
 def spelled(moment: datetime) -> str:
@@ -256,6 +266,13 @@ def _text(entry: AuditEntry) -> str:
 
 def _hash(seq: int, prev: str, text: str) -> str:
     return hashlib.sha256(f"{seq}\n{prev}\n{text}".encode()).hexdigest()
+
+
+def _canonical(text: str) -> str:
+    try:
+        return _spelled(json.loads(text, parse_float=Decimal, parse_int=Decimal))
+    except RecursionError:  # nested deeper than anything keyturn writes: a text, which no hash of ours is about
+        return json.dumps(text)
 
 
 def _spelled(value: object) -> str:

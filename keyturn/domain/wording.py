@@ -166,7 +166,7 @@ _TEMPLATES: Mapping[Event, _Template] = {
     ),
     Event.AUDIT_BROKEN: _Template(
         "the audit trail is not as it was written",
-        "A row was changed, removed or put in, or the chain's end was cut off. Its head in Vault is left where it was.",
+        "A row was changed, removed or put in, the chain's end was cut off, or its head was taken out of Vault.",
         "keep a copy of the ledger and of Vault's audit log, then run `keyturn audit verify`.",
     ),
     Event.DRIFT_RAISED: _Template(

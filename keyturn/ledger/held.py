@@ -11,7 +11,8 @@ from sqlalchemy import delete, insert, select
 
 from keyturn.domain.attempt import Attempt, Execution, Receipt, Stage, Terms, Wish
 from keyturn.domain.gate import Decision, Gate, GateKind, GateState, Person, Policy
-from keyturn.ledger import attempts, gates
+from keyturn.domain.trail import sha256_of
+from keyturn.ledger import attempts, gates, halts
 from keyturn.ledger.rows import receipt_of
 from keyturn.ledger.tables import receipts
 from keyturn.ledger.unit import Unit
@@ -65,7 +66,8 @@ class HeldWork(Work):
         row = self._unit.connection.execute(insert(receipts).values(values).returning(receipts)).one()
         if self._attempt.restarts:
             self._attempt = attempts.alter(self._unit, self._attempt, {"restarts": 0})
-        self.audit("receipt.written", {"stage": stage})
+        # Of what was to be written, not of the row that came back: whoever owns the tables can change it on its way.
+        self.audit("receipt.written", {"stage": stage, "sha256": sha256_of(body)})
         return receipt_of(row)
 
     def withdraw(self, stage: Stage, reason: str, question: Mapping[str, object]) -> None:
@@ -84,7 +86,7 @@ class HeldWork(Work):
 
     def want(self, wish: Wish, reason: str) -> None:
         """Note what the next execution has to do first."""
-        self._attempt = attempts.alter(self._unit, self._attempt, {"wish": wish})
+        self._attempt = halts.want(self._unit, self._attempt, wish)
         self.audit("rotation.wished", {"wish": wish, "reason": reason})
 
     def change_terms(self, terms: Terms) -> None:

@@ -16,15 +16,19 @@ from keyturn.ports import Trail
 
 _LOCK = 0x6B747472  # any number, the same for every keyturn
 _STANDSTILL_MS = 15_000
+_PATIENCE_MS = 30_000  # for the trail, where nobody has said how long to wait for others
 _BATCH = 1000
 _SAID = ("key", "actor", "signed_in", "event", "digest")
+# "BC" spells the era, without which a moment and the one as long before our era would be the same text. What is in our
+# era goes without, as it was hashed from the beginning.
+_AT = func.to_char(func.timezone("UTC", audit.c.at), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"BC')
 _HEAD = select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)
 # All as text, spelled by PostgreSQL: what somebody put there by force may be no moment and no number of Python's.
 _ROWS = select(
     audit.c.seq,
     audit.c.prev,
     audit.c.hash,
-    func.to_char(func.timezone("UTC", audit.c.at), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"').label("at"),
+    func.replace(_AT, "AD", "").label("at"),
     cast(audit.c.attempt_id, Text).label("attempt_id"),
     *(audit.c[name] for name in _SAID),
     cast(audit.c.detail, Text).label("detail"),
@@ -64,6 +68,14 @@ class PostgresTrail(Trail):
         asked = _ROWS.where(audit.c.seq >= known.seq) if part else _ROWS
         with closing(self._rows(asked)) as rows:  # not read to its end when there is a fault
             return follow(rows, Head(known.seq - 1, "") if part else GENESIS, known)
+
+    def add(self, entry: AuditEntry) -> None:
+        """One more row, in a transaction of its own."""
+        with translated(self._engine.url, "audit trail") as phase, self._engine.begin() as connection:
+            phase.settling = True
+            connection.execute(select(func.set_config("lock_timeout", str(_PATIENCE_MS), True)))
+            append(connection, [entry])
+            phase.committing = True
 
     def _rows(self, asked: Any) -> Generator[Chained, None, None]:  # noqa: ANN401  a select of the columns of _ROWS
         with (

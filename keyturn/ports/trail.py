@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from typing import Protocol
 
 from keyturn.domain.integration import IntegrationKey
-from keyturn.domain.trail import Chained, Head, Inspection
+from keyturn.domain.trail import AuditEntry, Chained, Head, Inspection
 
 
 class Trail(Protocol):
@@ -27,6 +28,9 @@ class Trail(Protocol):
             whole: from the first row on; otherwise from `known` on.
         """
 
+    def add(self, entry: AuditEntry) -> None:
+        """Say something about the trail itself. What is about an attempt is said in the transaction that does it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Anchored:
@@ -35,10 +39,12 @@ class Anchored:
     Attributes:
         head: `GENESIS` when none was kept yet.
         revision: the version that holds it; 0 when none does.
+        checked_on: the day, in UTC, for which somebody took it on to follow the whole trail; `None` when nobody did.
     """
 
     head: Head
     revision: int
+    checked_on: date | None = None
 
 
 class Anchor(Protocol):
@@ -51,8 +57,8 @@ class Anchor(Protocol):
             VendorRefusedError: it was deleted by hand, or is none; or this sign-in may not read it.
         """
 
-    def move(self, head: Head, revision: int) -> bool:
-        """Keep another head, if `revision` is still the newest.
+    def move(self, head: Head, revision: int, checked_on: date | None = None) -> bool:
+        """Keep another head or day, if `revision` is still the newest.
 
         Returns:
             Whether it is kept; `False` when somebody else has moved it since it was read.

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +21,7 @@ from joserfc.jwk import ECKey
 from keyturn.domain.attempt import Attempt, AttemptState, Receipt, Stage
 from keyturn.domain.gate import Decision, Gate
 from keyturn.domain.integration import IntegrationKey
-from keyturn.domain.trail import Chained, spelled
+from keyturn.domain.trail import AuditEntry, Chained, sha256_of, spelled
 from keyturn.errors import ConfigurationError, RefusedError
 from keyturn.ports import Clock, Ledger, PublicKey, Signer, Trail
 from keyturn.services.trail import Verified
@@ -29,6 +30,11 @@ FORMAT = "keyturn-evidence/1"
 _ALGORITHM, _CURVE, _TYPE = "ES256", "P-256", "keyturn-evidence"
 _COMPACT = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\n?")
 _VERDICTS = (Stage.TEST_CONNECTION, Stage.VERIFY)
+_A_STEP = timedelta(minutes=1)  # a row of the trail is dated a moment after what it is about, before the same commit
+_COMPARE = (
+    "Somebody who can write to the database may have changed it: compare `keyturn audit show {key}` with the ledger's "
+    "backups. If the attempt moved just now, export it again."
+)
 _ASK_AGAIN = "Do not rely on it: ask whoever gave it to you for the file as it was signed."
 _KEY_REMEDY = "Give what `keyturn evidence public-key` prints."
 
@@ -46,24 +52,30 @@ def collect(
 ) -> dict[str, object]:
     """What is known of one attempt, as plain JSON: the newest ended one unless another is named.
 
+    Receipts and decisions are in the file as the trail vouches for them, and dated by it: no chain protects their own
+    tables. A receipt is `audited` if the trail knows its body, as it does since receipts are hashed there.
+
     Raises:
-        RefusedError: there is no such attempt, or the trail is not as it was written, and so proves nothing.
+        RefusedError: there is no such attempt; the trail is not as it was written, and so proves nothing; or a receipt
+            or a decision is not the one that the trail tells of.
     """
     if fault := verified.inspection.fault:
         raise RefusedError(str(key), f"its audit trail is no evidence: {fault.says}", "See `keyturn audit verify`.")
     attempt = _chosen(ledger, key, attempt_id)
     receipts = ledger.receipts(attempt.id)
-    rows = [_row(row) for row in trail.entries(key) if row.entry.attempt_id == attempt.id]
+    gates = [gate for gate in ledger.gates(key=key, only_open=False) if gate.attempt_id == attempt.id]
+    rows = [row for row in trail.entries(key) if row.entry.attempt_id == attempt.id]  # last: they tell of all the above
+    told = [row.entry for row in rows]
     return {
         "format": FORMAT,
         "exported_at": spelled(clock.now()),
         "key": str(key),
         "attempt": _attempt(attempt),
         "manifest": {"digest": attempt.digest, "scopes": list(ledger.manifest(attempt.digest).scopes)},
-        "gates": [_gate(gate) for gate in ledger.gates(key=key, only_open=False) if gate.attempt_id == attempt.id],
-        "receipts": [_receipt(receipt) for receipt in receipts],
+        "gates": [_gate(gate, told) for gate in gates],
+        "receipts": [_receipt(key, receipt, told) for receipt in receipts],
         "verdict": next((dict(r.body) for stage in _VERDICTS for r in receipts if r.stage is stage), None),
-        "audit": rows,
+        "audit": [_row(row) for row in rows],
         "trail": {
             "head": asdict(verified.inspection.head),
             "anchored": asdict(verified.anchored) if verified.anchored else None,
@@ -145,7 +157,7 @@ def _attempt(attempt: Attempt) -> dict[str, object]:
     }
 
 
-def _gate(gate: Gate) -> dict[str, object]:
+def _gate(gate: Gate, told: Sequence[AuditEntry]) -> dict[str, object]:
     return {
         "id": str(gate.id),
         "kind": gate.kind.value,
@@ -157,16 +169,45 @@ def _gate(gate: Gate) -> dict[str, object]:
         "opened_at": spelled(gate.opened_at),
         "decided_at": spelled(gate.decided_at) if gate.decided_at else None,
         "reason": gate.reason,
-        "decisions": [_decision(decision) for decision in gate.decisions],
+        "decisions": _decisions(gate, told),
     }
 
 
-def _decision(decision: Decision) -> dict[str, object]:
-    return asdict(decision) | {"at": spelled(decision.at)}
+def _decisions(gate: Gate, told: Sequence[AuditEntry]) -> list[dict[str, object]]:
+    """The gate's decisions, one for each that the trail tells of, in the same order."""
+    mine = [e for e in told if e.event == "gate.decided" and e.detail.get("gate") == str(gate.id)]
+    if len(mine) != len(gate.decisions) or not all(map(_is_told, gate.decisions, mine)):
+        raise _untold(gate.key, gate.kind, "the decisions at this gate are not those that the audit trail tells of")
+    return [asdict(d) | {"at": spelled(entry.at)} for d, entry in zip(gate.decisions, mine, strict=True)]
 
 
-def _receipt(receipt: Receipt) -> dict[str, object]:
-    return {"stage": receipt.stage.value, "at": spelled(receipt.at), "body": dict(receipt.body)}
+def _is_told(decision: Decision, entry: AuditEntry) -> bool:
+    who = (decision.person_id, decision.person_name, decision.signed_in)
+    said = (decision.approved, decision.note, decision.digest)
+    named = (entry.actor, entry.detail.get("name"), entry.signed_in)
+    told = (entry.detail.get("approved"), entry.detail.get("note"), entry.digest)
+    return (who, said) == (named, told) and _is_one_step(decision.at, entry.at)
+
+
+def _receipt(key: IntegrationKey, receipt: Receipt, told: Sequence[AuditEntry]) -> dict[str, object]:
+    """The receipt, if the newest thing that the trail tells of its stage is that just this one was written."""
+    mine = [e for e in told if e.event.startswith("receipt.") and e.detail.get("stage") == receipt.stage]
+    last = mine[-1] if mine else None
+    if last is None or last.event != "receipt.written" or not _is_one_step(receipt.at, last.at):
+        raise _untold(key, receipt.stage, "its receipt is not the one that the audit trail tells of")
+    body = sha256_of(receipt.body)
+    if last.detail.get("sha256", body) != body:
+        raise _untold(key, receipt.stage, "its receipt does not say what it said when it was written")
+    said = {"stage": receipt.stage.value, "at": spelled(last.at), "body": dict(receipt.body)}
+    return said | {"audited": "sha256" in last.detail}
+
+
+def _is_one_step(done: datetime, told: datetime) -> bool:
+    return abs(told - done) <= _A_STEP
+
+
+def _untold(key: IntegrationKey, what: str, problem: str) -> RefusedError:
+    return RefusedError(f"{key} {what}", problem, _COMPARE.format(key=key))
 
 
 def _row(row: Chained) -> dict[str, object]:

@@ -11,9 +11,10 @@ import pytest
 from keyturn.clients.vault.anchor import VaultAnchor
 from keyturn.clients.vault.session import VaultSession
 from keyturn.domain.gate import Person
+from keyturn.domain.trail import GENESIS, chain
 from keyturn.errors import VendorRefusedError
 from keyturn.services import manifests
-from keyturn.services.trail import anchor
+from keyturn.services.trail import anchor, guard
 
 ALICE = Person("vault:entity/alice", "userpass-alice", frozenset({"requester"}), "vault token (userpass)")
 EVENTS = ["attempt.opened", "execution.begun", "receipt.written", "gate.opened", "gate.void", "attempt.abandoned"]
@@ -22,15 +23,14 @@ EVENTS = ["attempt.opened", "execution.begun", "receipt.written", "gate.opened",
 @pytest.fixture
 def ended(office: Any) -> Iterator[Any]:
     """An integration whose attempt a person has ended, and a Vault that has kept no head of this ledger's trail yet."""
-    with office.servers.openbao.api() as root:
-        root.delete("keyturn/metadata/audit/head")
-        ledger = office.ports.ledger
-        manifest = manifests.load(office.command.folder / "integrations" / "ours.yaml")
-        attempt = ledger.open_attempt(manifests.seal(manifest, ()), ALICE).attempt
-        office.run()
-        ledger.abandon(attempt.id, ALICE, "wrong tenant")
-        yield office
-        root.delete("keyturn/metadata/audit/head")
+    forget_head(office)
+    ledger = office.ports.ledger
+    manifest = manifests.load(office.command.folder / "integrations" / "ours.yaml")
+    attempt = ledger.open_attempt(manifests.seal(manifest, ()), ALICE).attempt
+    office.run()
+    ledger.abandon(attempt.id, ALICE, "wrong tenant")
+    yield office
+    forget_head(office)
 
 
 def keep_head(office: Any) -> None:
@@ -39,6 +39,20 @@ def keep_head(office: Any) -> None:
     session = VaultSession(settings)
     assert anchor(office.ports.trail, VaultAnchor(session, settings)).fault is None
     session._http.close()
+
+
+def look_after(office: Any) -> None:
+    """A round of the watch over the trail."""
+    settings, ports = office.ports.settings.vault, office.ports
+    session = VaultSession(settings)
+    assert guard(ports.trail, VaultAnchor(session, settings), ports.outbox, ports.clock).problems == ()
+    session._http.close()
+
+
+def forget_head(office: Any) -> None:
+    """What somebody can do who administers Vault."""
+    with office.servers.openbao.api() as root:
+        root.delete("keyturn/metadata/audit/head")
 
 
 def by_force(office: Any, *statements: str) -> None:
@@ -125,6 +139,48 @@ def test_evidence_is_made_and_checked(ended: Any, command: Any, tmp_path: Path) 
     jwks = tmp_path / "keys.json"
     jwks.write_text(json.dumps(alice.json("evidence", "public-key")))
     assert command("evidence", "verify", str(file), "--key", str(jwks)).returncode == 0
+
+
+def test_a_file_says_what_it_cannot_vouch_for(ended: Any, command: Any, tmp_path: Path) -> None:
+    """It was made while no head of the trail was kept, or a receipt's body is not in the trail; it is a file still."""
+    file, pem = tmp_path / "attempt.jws", tmp_path / "public.pem"
+    pem.write_text(ended.command("evidence", "public-key").stdout)
+
+    def shown() -> str:
+        file.write_text(ended.command("evidence", str(ended.key)).stdout)
+        done = command("evidence", "verify", str(file), "--key", str(pem))
+        assert done.returncode == 0
+        return " ".join(done.stdout.split())
+
+    alone, unheard = "exported without the head that Vault keeps", "what these receipts said when they were written: "
+    assert alone in shown()
+    keep_head(ended)
+    assert (alone in shown(), unheard in shown()) == (False, False)
+    by_force(ended, "UPDATE audit SET detail = detail - 'sha256' WHERE event = 'receipt.written'")
+    rows = [row.entry for row in ended.ports.trail.entries()]
+    for row in chain(GENESIS, rows):
+        by_force(ended, f"UPDATE audit SET prev = '{row.prev}', hash = '{row.hash}' WHERE seq = {row.seq}")  # noqa: S608  ours
+    forget_head(ended)
+    keep_head(ended)
+    assert f"{unheard}register" in shown()
+
+
+def test_a_lost_head_is_kept_anew_by_an_operator(ended: Any) -> None:
+    """Nobody else does that: the watch tells, an approver may not, a person's own token cannot write to Vault."""
+    look_after(ended)
+    assert ended.command.json("audit", "verify")["sound"] is True
+    forget_head(ended)
+    assert "was kept in Vault before" in ended.command.json("audit", "verify", code=3)["unknown"]
+    alone, bob = as_operator(ended), ended.as_("bob")
+    assert bob.json("audit", "verify", "--anchor", code=1)["error"] == "NotPermittedError"
+    assert alone.json("audit", "verify", "--anchor", code=1)["error"] == VendorRefusedError.__name__
+    said = ended.as_("alice").json("audit", "verify", "--anchor")
+    assert (said["sound"], said["anchored"]["seq"]) == (True, len(EVENTS) + 1)
+    last = ended.command.json("audit")[-1]
+    assert (last["event"], last["key"], last["detail"]["name"]) == ("trail.anchored", "", "userpass-alice")
+    assert ended.command.json("audit", "verify")["sound"] is True
+    again = ended.as_("alice").json("audit", "verify", "--anchor", code=1)
+    assert (again["error"], "is kept in Vault already" in again["problem"]) == ("RefusedError", True)
 
 
 def test_a_changed_file_is_refused(ended: Any, command: Any, tmp_path: Path) -> None:

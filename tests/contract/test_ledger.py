@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -14,6 +15,7 @@ from keyturn.domain.attempt import AttemptKind, AttemptState, Execution, Halt, S
 from keyturn.domain.gate import Channel, Gate, GateKind, GateState, Person, Policy
 from keyturn.domain.integration import IntegrationKey
 from keyturn.domain.manifest import SealedManifest
+from keyturn.domain.trail import sha256_of
 from keyturn.errors import (
     DigestChangedError,
     GateClosedError,
@@ -290,6 +292,25 @@ def test_receipts(ledger: Ledger, clock: FakeClock) -> None:
     assert list(ledger.receipts(uuid4())) == []
 
 
+BODIES: list[dict[str, object]] = [
+    {},
+    {"kind": Stage.APPLY, "list": (1, None, "ü"), "b": {"z": True, "a": 0.25}},
+    {"large": 1e16, "small": 1e-7, "none": -0.0, "tenth": 0.1, "whole": 3.0, "long": 10**30, "more": 1.5e300},
+]
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_what_a_receipt_said_is_in_the_trail(ledger: Ledger, body: dict[str, object]) -> None:
+    """As the hash of its body, which is the same for what was written and for what is read from any table."""
+    run = _turn(ledger)
+    with ledger.exclusive(run) as work:
+        written = work.write_receipt(Stage.APPLY, body)
+    (read,) = ledger.receipts(run.attempt_id)
+    detail = _events(ledger)[-1][2]
+    assert detail == {"fence": run.fence, "stage": "apply", "sha256": sha256_of(body)}
+    assert sha256_of(written.body) == sha256_of(read.body) == detail["sha256"]
+
+
 def test_asking_and_answering(ledger: Ledger, clock: FakeClock) -> None:
     """A gate keeps what was asked and who answered; two answers close it, and then a resume is owed once."""
     run = _turn(ledger)
@@ -546,7 +567,7 @@ def test_the_trail(ledger: Ledger, clock: FakeClock) -> None:
         ("execution.begun", system, {"fence": 1, "flow_run_id": None}),
         ("gate.opened", system, approve | asked),
         ("gate.decided", "vault:entity/dan", {"name": "dan"} | approve | said),
-        ("receipt.written", system, n | {"stage": "approve"}),
+        ("receipt.written", system, n | {"stage": "approve", "sha256": hashlib.sha256(b"{}").hexdigest()}),
         ("gate.opened", system, proof | asked),
         ("gate.amended", system, proof),
         ("gate.closed", system, proof | {"state": "approved", "reason": "seen"}),

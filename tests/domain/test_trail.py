@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyturn.domain.trail import GENESIS, AuditEntry, Chained, FaultKind, Head, chain, follow, seal, text_of
+from keyturn.domain.trail import GENESIS, AuditEntry, Chained, FaultKind, Head, chain, follow, seal, sha256_of, text_of
 from keyturn.errors import RefusedError
 
 LENGTH = 8
@@ -214,3 +215,18 @@ def test_detail_nested_without_end_is_no_crash() -> None:
     """It gets a spelling that no hash of ours is about."""
     deep = "[" * 100_000 + "]" * 100_000
     assert text_of("", {}, f'{{"n": {deep}}}') != text_of("", {}, f'{{"n": {deep[1:-1]}}}')
+
+
+def test_a_body_is_hashed_as_any_program_would() -> None:
+    """JSON with sorted names and no spaces; whoever has an evidence file needs no keyturn to compare."""
+    body = {"b": [1, 2.5, None, "naïve ✓"], "a": {"z": True, "y": 0.25}}
+    plain = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    assert sha256_of(body) == hashlib.sha256(plain.encode()).hexdigest()
+    assert sha256_of({"a": body["a"], "b": tuple(body["b"])}) == sha256_of(body)
+    assert sha256_of({"n": 1}) != sha256_of({"n": 1.0}) != sha256_of({"n": "1.0"})
+
+
+def test_a_row_names_its_event_whatever_else_it_says() -> None:
+    """Also when it is none that keyturn would write."""
+    row = trail(1)[0]
+    assert row.event == replace(row, text=row.text.replace("2026", "soon")).event == "gate.decided"

@@ -9,6 +9,8 @@ from uuid import UUID
 
 from keyturn.domain.attempt import Attempt, Execution, Receipt, Stage, Terms, Wish
 from keyturn.domain.gate import Decision, Gate, GateKind, GateState, Person, Policy
+from keyturn.domain.trail import sha256_of
+from tests.fakes import ledger_attempts as attempts
 from tests.fakes import ledger_gates as gates
 from tests.fakes.ledger_rows import Draft, as_json
 
@@ -50,7 +52,7 @@ class FakeWork:
             self._attempt = self._draft.alter(self._attempt, restarts=0)
         receipt = Receipt(stage, as_json(body), self._draft.now())
         self._draft.tables.receipts[self._attempt.id, stage, self._attempt.digest] = receipt
-        self.audit("receipt.written", {"stage": stage})
+        self.audit("receipt.written", {"stage": stage, "sha256": sha256_of(body)})
         return receipt
 
     def withdraw(self, stage: Stage, reason: str, question: Mapping[str, object]) -> None:
@@ -69,7 +71,7 @@ class FakeWork:
 
     def want(self, wish: Wish, reason: str) -> None:
         """Note what the next execution has to do first."""
-        self._attempt = self._draft.alter(self._attempt, wish=wish)
+        self._attempt = attempts.want(self._draft, self._attempt, wish)
         self.audit("rotation.wished", {"wish": wish, "reason": reason})
 
     def change_terms(self, terms: Terms) -> None:

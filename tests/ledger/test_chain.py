@@ -16,7 +16,7 @@ from keyturn.domain.attempt import Attempt
 from keyturn.domain.gate import Person
 from keyturn.domain.integration import IntegrationKey
 from keyturn.domain.manifest import SealedManifest
-from keyturn.domain.trail import GENESIS, AuditEntry, FaultKind, Head, chain, text_of
+from keyturn.domain.trail import GENESIS, AuditEntry, FaultKind, Head, chain, sha256_of, text_of
 from keyturn.errors import RefusedError, UnavailableError
 from keyturn.ledger.repository import PostgresLedger
 from keyturn.ledger.trail import PostgresTrail, append
@@ -106,6 +106,16 @@ def test_jsonb_changes_no_hash(engine: Engine, detail: dict[str, object]) -> Non
     assert text_of("", {}, back) == text_of("", {}, json.dumps(detail))
 
 
+@given(body=st.dictionaries(texts, values, max_size=4))
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_jsonb_changes_no_hash_of_a_body(engine: Engine, body: dict[str, object]) -> None:
+    """The same for a receipt's body, which comes back as values of Python's."""
+    with engine.connect() as connection:
+        asked = text("SELECT CAST(:body AS jsonb)")
+        back = connection.execute(asked, {"body": json.dumps(body)}).scalar_one()
+    assert sha256_of(back) == sha256_of(body)
+
+
 @pytest.mark.parametrize("value", [1e16, -0.0, 5e-324, 1.0, 1e300, 10**400, (1, (2,)), {2: "b", 10: "a"}, "\u2028é😀"])
 def test_awkward_values_are_chained(
     trail: PostgresTrail, engine: Engine, clock: Clock, attempt: Attempt, value: object
@@ -131,6 +141,7 @@ def test_what_postgresql_cannot_keep_is_refused(
     [
         "at = at + interval '1 microsecond'",
         "at = 'infinity'",
+        "at = (to_char(at, 'YYYY-MM-DD HH24:MI:SS.US') || '+00 BC')::timestamptz",
         "key = 'acme/productiom'",
         "attempt_id = NULL",
         "attempt_id = gen_random_uuid()",
@@ -257,6 +268,36 @@ def test_whoever_works_does_not_hold_the_trail(
             quick.audit("test.quick", attempt, {})
     assert [row.entry.event for row in trail.entries()][1:] == ["test.quick", "test.slow"]
     assert trail.verify(GENESIS).fault is None
+
+
+def test_the_text_of_a_moment_stays_as_it_was_hashed(
+    trail: PostgresTrail, engine: Engine, clock: Clock, attempt: Attempt
+) -> None:
+    """Whatever is done about moments that keyturn never writes: chains that exist must stay valid."""
+    with transaction(engine, clock, 5.0, "test") as unit:
+        unit.audit("test.entry", attempt, {})
+    assert [json.loads(row.text)["at"] for row in trail.entries()] == ["2026-03-02T09:00:00.000000Z"] * 2
+
+
+def test_something_is_said_about_the_trail_itself(trail: PostgresTrail, clock: Clock, attempt: Attempt) -> None:
+    """It is one more row of the same chain, about no attempt."""
+    entry = AuditEntry(clock.now(), "", None, "system", "", "trail.verified", "", {"rows": 1})
+    trail.add(entry)
+    assert [row.entry for row in trail.entries()][1:] == [entry]
+    assert list(trail.entries(attempt.key))[-1].seq == 1
+    assert trail.verify(GENESIS).rows == 2
+
+
+def test_saying_something_about_a_held_trail_does_not_wait_for_ever(
+    trail: PostgresTrail, engine: Engine, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not as long as half a minute here."""
+    monkeypatch.setattr("keyturn.ledger.trail._PATIENCE_MS", 100)
+    entry = AuditEntry(clock.now(), "", None, "system", "", "trail.verified", "", {})
+    with engine.connect() as holder:
+        append(holder, [entry])
+        with pytest.raises(UnavailableError, match="holds the audit trail"):
+            trail.add(entry)
 
 
 def test_a_trail_held_by_somebody_says_so(trail: PostgresTrail, engine: Engine, clock: Clock, attempt: Attempt) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -59,7 +60,8 @@ def test_every_transition_is_in_the_trail(ledger: PostgresLedger, sealed: Sealed
     assert {e.digest for e in trail} == {sealed().digest}
     assert {e.attempt_id for e in trail} == {ledger.attempts(KEY)[0].id}
     assert [e.actor for e in trail if e.actor != "system"] == ["vault:entity/alice", "vault:entity/bob"]
-    assert trail[2].detail == {"stage": "register", "fence": 1}
+    body = hashlib.sha256(b'{"secretive":"body"}').hexdigest()
+    assert trail[2].detail == {"stage": "register", "fence": 1, "sha256": body}
     decided = trail[6]
     assert decided.signed_in == "vault token (userpass)"
     assert decided.detail["approved"] is True

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -15,22 +15,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 from joserfc import jws
 from joserfc.jwk import ECKey
+from sqlalchemy import text
 
 from keyturn.clients.vault.session import VaultSession
 from keyturn.clients.vault.signer import VaultSigner
-from keyturn.domain.attempt import AttemptState
-from keyturn.domain.trail import text_of
+from keyturn.domain.attempt import AttemptState, Execution, Stage, Terms
+from keyturn.domain.gate import GateKind, Person, Policy
+from keyturn.domain.integration import IntegrationKey
+from keyturn.domain.trail import sha256_of, text_of
 from keyturn.errors import ConfigurationError, RefusedError, StageFailedError
 from keyturn.ledger.trail import PostgresTrail
 from keyturn.services.evidence import Evidence, check, collect, jwks, published, sign
 from keyturn.services.trail import Verified, verify
 from tests.fakes.anchor import FakeAnchor
 from tests.fakes.signer import FakeSigner
+from tests.services.fleet import Fleet, a_fleet
 from tests.services.world import World
 
 SIGNER = FakeSigner()
 SMALL = sign(SIGNER, {"key": "acme/production", "note": "naïve ✓"}).encode()
 PUBLIC = published(SIGNER.public_keys())
+SAID = "gate_id, person_name, signed_in, approved, digest, note, at"
 
 
 @pytest.fixture
@@ -61,6 +66,9 @@ def test_a_file_says_all_about_an_attempt(world: World, trail: PostgresTrail) ->
     (decision,) = next(gate for gate in said["gates"] if gate["kind"] == "approve")["decisions"]
     assert (decision["person_id"], decision["signed_in"]) == (world.person("bob").id, "vault token (userpass)")
     assert [receipt["stage"] for receipt in said["receipts"]] == [stage.value for stage in world.stages]
+    assert {receipt["audited"] for receipt in said["receipts"]} == {True}
+    written = {row["detail"]["stage"]: row["detail"] for row in said["audit"] if row["event"] == "receipt.written"}
+    assert all(sha256_of(r["body"]) == written[r["stage"]]["sha256"] for r in said["receipts"])
     assert {layer["status"] for layer in said["verdict"].values()} == {"passed"}
     assert [row["event"] for row in said["audit"]] == world.events
     assert said["trail"]["head"]["hash"] == verified.inspection.head.hash
@@ -107,6 +115,153 @@ def test_a_broken_trail_is_no_evidence(world: World, trail: PostgresTrail) -> No
     broken = verify(trail, lambda: kept)
     with world.refused(RefusedError, "audit trail is no evidence"):
         collect(world.ports.ledger, trail, world.clock, broken, world.key, world.attempt.id)
+
+
+@pytest.fixture
+def fleet(url: str) -> Iterator[Fleet]:
+    """A ledger of this test's own, for those who own its tables."""
+    with a_fleet(url) as fleet:
+        yield fleet
+
+
+@pytest.fixture
+def key(fleet: Fleet) -> IntegrationKey:
+    """An integration with an onboarding that has ended, and a rotation under way."""
+    key = fleet.onboarded("acme")
+    run = fleet.turning(key)
+    fleet.asked(run, GateKind.GONG_ROTATION)
+    grace = Person("vault:entity/grace", "grace", frozenset({"gong_admin"}), "vault token (userpass)")
+    with fleet.ledger.deciding(key, GateKind.GONG_ROTATION) as at:
+        at.decide(grace, approved=True, digest=run.digest, note="clicked", answer={})
+    with fleet.ledger.exclusive(run) as work:
+        work.write_receipt(Stage.PREFLIGHT, {"window": "open", "large": 1e16, "small": 1e-7, "none": -0.0})
+    return key
+
+
+def run_of(fleet: Fleet, key: IntegrationKey) -> Execution:
+    """The execution of the newest attempt."""
+    attempt = fleet.attempt(key)
+    return Execution(attempt.id, key, attempt.digest, attempt.fence)
+
+
+def exported(fleet: Fleet, key: IntegrationKey) -> Any:
+    """What would be signed of the newest attempt."""
+    trail = PostgresTrail(fleet.engine)
+    return collect(fleet.ledger, trail, fleet.clock, verify(trail, FakeAnchor), key, fleet.attempt(key).id)
+
+
+def by_force(fleet: Fleet, statement: str) -> None:
+    """What somebody can do who can write to the tables; the audit trail stays as it is."""
+    with fleet.engine.begin() as connection:
+        assert connection.execute(text(statement)).rowcount
+
+
+def test_what_was_done_as_the_trail_says_is_exported(fleet: Fleet, key: IntegrationKey) -> None:
+    """Numbers that the ledger spells in another way are the same numbers, and dates are the trail's."""
+    said = exported(fleet, key)
+    (receipt,) = said["receipts"]
+    assert (receipt["stage"], receipt["audited"], receipt["body"]["large"]) == ("preflight", True, 1e16)
+    (decision,) = next(gate for gate in said["gates"] if gate["kind"] == "gong_rotation")["decisions"]
+    assert (decision["person_name"], decision["at"]) == ("grace", "2026-03-02T09:00:00.000000Z")
+    by_force(fleet, "UPDATE decisions SET at = at - interval '20 milliseconds'")
+    by_force(fleet, "UPDATE receipts SET at = at - interval '20 milliseconds'")
+    again = exported(fleet, key)
+    assert (again["gates"][0]["decisions"], again["receipts"]) == ([decision], [receipt])
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "UPDATE receipts SET body = body || '{\"window\": \"ignored\"}' WHERE stage = 'preflight'",
+        "UPDATE receipts SET body = body - 'window' WHERE stage = 'preflight'",
+        "UPDATE receipts SET body = body || '{\"none\": 0}' WHERE stage = 'preflight'",
+        "UPDATE receipts SET at = at - interval '1 day' WHERE stage = 'preflight'",
+        "UPDATE receipts SET stage = 'promote' WHERE stage = 'preflight'",
+        "INSERT INTO receipts SELECT attempt_id, 'verify', digest, fence, '{}', at FROM receipts",
+    ],
+)
+def test_a_receipt_that_is_not_as_it_was_written_is_not_signed(fleet: Fleet, key: IntegrationKey, harm: str) -> None:
+    """The trail is sound, and the receipts' own table is protected by nothing: the stage is named, and what to do."""
+    by_force(fleet, harm)
+    stage = next((word for word in ("promote", "verify") if f"'{word}'" in harm), "preflight")
+    with pytest.raises(RefusedError, match=f"acme/production {stage}: its receipt .*keyturn audit show acme/"):
+        exported(fleet, key)
+
+
+def test_a_receipt_that_was_taken_back_is_not_signed(fleet: Fleet, key: IntegrationKey) -> None:
+    """Put into its place again, as it was."""
+    by_force(fleet, "CREATE TABLE saved AS SELECT * FROM receipts")
+    with fleet.ledger.exclusive(run_of(fleet, key)) as work:
+        work.rewind([Stage.PREFLIGHT], "not so")
+    assert exported(fleet, key)["receipts"] == []
+    by_force(fleet, "INSERT INTO receipts SELECT * FROM saved WHERE stage = 'preflight'")
+    with pytest.raises(RefusedError, match="acme/production preflight"):
+        exported(fleet, key)
+
+
+def test_a_receipt_that_was_written_twice_is_compared_with_the_second(fleet: Fleet, key: IntegrationKey) -> None:
+    """After the first was taken back."""
+    with fleet.ledger.exclusive(run_of(fleet, key)) as work:
+        work.rewind([Stage.PREFLIGHT], "not so")
+        work.write_receipt(Stage.PREFLIGHT, {"window": "closed"})
+    (receipt,) = exported(fleet, key)["receipts"]
+    assert (receipt["body"], receipt["audited"]) == ({"window": "closed"}, True)
+
+
+def test_an_older_receipt_is_signed_and_said_not_to_be_audited(fleet: Fleet, key: IntegrationKey) -> None:
+    """Its row in the trail is from before bodies were hashed there, so nothing can be compared."""
+    run = run_of(fleet, key)
+    by_force(
+        fleet,
+        "INSERT INTO receipts SELECT attempt_id, 'stage_secret', digest, fence, '{\"n\": 1}', at FROM receipts"
+        " WHERE stage = 'preflight'",
+    )
+    with fleet.ledger.exclusive(run) as work:
+        work.audit("receipt.written", {"stage": Stage.STAGE_SECRET})
+    audited = {receipt["stage"]: receipt["audited"] for receipt in exported(fleet, key)["receipts"]}
+    assert audited == {"preflight": True, "stage_secret": False}
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "UPDATE decisions SET person_id = 'vault:entity/mallory'",
+        "UPDATE decisions SET person_name = 'mallory'",
+        "UPDATE decisions SET signed_in = 'vault token (root)'",
+        "UPDATE decisions SET approved = false",
+        "UPDATE decisions SET digest = repeat('f', 64)",
+        "UPDATE decisions SET note = ''",
+        "UPDATE decisions SET at = at + interval '1 hour'",
+        "DELETE FROM decisions",
+        f"INSERT INTO decisions (person_id, {SAID}) SELECT 'vault:entity/mallory', {SAID} FROM decisions",  # noqa: S608  ours
+        "UPDATE decisions SET gate_id = (SELECT id FROM gates WHERE kind = 'proof')",
+    ],
+)
+def test_a_decision_that_is_not_as_it_was_given_is_not_signed(fleet: Fleet, key: IntegrationKey, harm: str) -> None:
+    """Whatever was changed of it; also one more, and one less."""
+    fleet.asked(run_of(fleet, key), GateKind.PROOF)
+    assert exported(fleet, key)["gates"]
+    by_force(fleet, harm)
+    with pytest.raises(RefusedError, match=r"acme/production gong_rotation: the decisions .*keyturn audit show acme/"):
+        exported(fleet, key)
+
+
+def test_several_decisions_at_a_gate_are_each_compared(fleet: Fleet) -> None:
+    """Two people approve; a third answer to another question stays out of it."""
+    run = fleet.turning(key := fleet.onboarded("globex"), Terms())
+    with fleet.ledger.exclusive(run) as work:
+        until = fleet.clock.now().replace(year=2027)
+        work.open_gate(GateKind.APPROVE, Policy(2, ("approver",)), {}, until)
+        work.open_gate(GateKind.PROOF, Policy(1, ("approver",)), {}, until)
+    people = [Person(f"vault:entity/{n}", n, frozenset({"approver"}), "vault token") for n in ("bob", "carol", "dan")]
+    for person, kind in zip(people, (GateKind.APPROVE, GateKind.PROOF, GateKind.APPROVE), strict=True):
+        with fleet.ledger.deciding(key, kind) as at:
+            at.decide(person, approved=True, digest=run.digest, note="", answer={})
+    said = exported(fleet, key)
+    assert [[d["person_name"] for d in gate["decisions"]] for gate in said["gates"]] == [["bob", "dan"], ["carol"]]
+    by_force(fleet, "UPDATE decisions SET approved = false WHERE person_name = 'dan'")
+    with pytest.raises(RefusedError, match="globex/production approve"):
+        exported(fleet, key)
 
 
 def refused(file: bytes, public: str = PUBLIC) -> bool:

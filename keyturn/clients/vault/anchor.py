@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 
 from keyturn.clients.vault.failures import CasMismatchError
 from keyturn.clients.vault.kv import KeyValue, Stored
@@ -34,18 +35,20 @@ class VaultAnchor(Anchor):
             raise VendorRefusedError(
                 "audit trail's head",
                 f"version {stored.version} was {stored.gone} in Vault by hand",
-                f"Find out in Vault's audit file by whom, and bring it back: `vault kv undelete` on {PATH}.",
+                f"Find out in Vault's audit file by whom, and bring it back: `vault kv undelete` on {PATH}, or, when "
+                "it was destroyed, `vault kv rollback` to the version before.",
             )
-        return Anchored(_head(stored), stored.version)
+        return Anchored(_head(stored), stored.version, _checked_on(stored))
 
-    def move(self, head: Head, revision: int) -> bool:
-        """Keep another head by check-and-set.
+    def move(self, head: Head, revision: int, checked_on: date | None = None) -> bool:
+        """Keep another head or day by check-and-set.
 
         Raises:
             AmbiguousError: no answer came; it may be kept or not.
         """
+        day = {"checked": checked_on.isoformat()} if checked_on else {}
         try:
-            self._kv.write(PATH, {"seq": head.seq, "hash": head.hash}, cas=revision)
+            self._kv.write(PATH, {"seq": head.seq, "hash": head.hash, **day}, cas=revision)
         except CasMismatchError:
             return False
         return True
@@ -62,3 +65,11 @@ def _head(stored: Stored) -> Head:
             f"Somebody wrote it by hand: go back to the last good one with `vault kv rollback` on {PATH}.",
         )
     return Head(seq, sealed)
+
+
+def _checked_on(stored: Stored) -> date | None:
+    """The day, if it is one; without one the whole trail is followed once more, which does no harm."""
+    try:
+        return date.fromisoformat(str((stored.data or {}).get("checked")))
+    except ValueError:
+        return None

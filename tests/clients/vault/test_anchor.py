@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from typing import Any
 
 import pytest
@@ -54,6 +55,18 @@ def test_an_operator_may_look_and_nobody_else(bao: Any) -> None:
 def test_none_was_kept_yet(bao: Any, mount: str) -> None:
     """That is where every trail begins."""
     assert anchor(bao.settings(mount=mount)).read() == Anchored(GENESIS, 0)
+
+
+def test_the_day_is_kept_beside_the_head(bao: Any, mount: str) -> None:
+    """And a head without one, or with something else there, is as good."""
+    kept, day = anchor(bao.settings(mount=mount)), date(2026, 3, 2)
+    kept.move(HEAD, 0)
+    assert kept.read() == Anchored(HEAD, 1, None)
+    kept.move(HEAD, 1, day)
+    assert kept.read() == Anchored(HEAD, 2, day)
+    data = {"seq": HEAD.seq, "hash": HEAD.hash, "checked": ["soon"]}
+    bao.ask("POST", f"{mount}/data/{PATH}", {"options": {"cas": 2}, "data": data})
+    assert kept.read() == Anchored(HEAD, 3, None)
 
 
 def test_of_many_at_once_one_moves_it(bao: Any, mount: str) -> None:
