@@ -33,7 +33,8 @@ def checks(ports: Ports, *, live: bool) -> list[Check]:
 
     found = [_packages(), *_clock(ports), _asked("ledger", lambda: _ledger(ports))]
     found += health.examine(ports.settings.vault)
-    found += [_asked("prefect", _prefect), _asked("stackone: API key", lambda: _stackone(ports))]
+    found += [_asked("prefect", _prefect), _asked("prefect: leases", _leases)]
+    found += [_asked("stackone: API key", lambda: _stackone(ports))]
     found += [
         _asked("stackone: profile writer", lambda: _writer(ports)),
         _asked("manifests", lambda: _manifests(ports)),
@@ -94,6 +95,19 @@ def _prefect() -> tuple[bool | None, str, str]:
         lacking = f"server {server}, not all of keyturn's deployments"
         return False, lacking, "Run `prefect deploy --all` in keyturn's folder."
     return True, f"server {server}, client {version('prefect')}, keyturn's deployments", ""
+
+
+def _leases() -> tuple[bool | None, str, str]:
+    """One round of the watch at a time is a lease: one that is lost with the server locks every later round out."""
+    from keyturn.clients.orchestrator import examine_leases
+
+    kept = examine_leases()
+    if not kept:
+        return None, "the server does not say where it keeps leases", "See deployments/prefect/README.md."
+    if kept.endswith(".memory"):
+        lost = "kept in the server's memory: if it dies in a round of the watch, no later round may begin"
+        return False, lost, "Set PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE, as deployments/prefect/README.md says."
+    return True, f"kept by {kept}, and so not lost with the server", ""
 
 
 def _stackone(ports: Ports) -> tuple[bool | None, str, str]:

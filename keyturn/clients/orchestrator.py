@@ -96,6 +96,19 @@ class PrefectRuns:
         return f"{base.rstrip('/')}/runs/flow-run/{flow_run_id}" if base else ""
 
 
+def examine_leases() -> str:
+    """Where the server keeps the leases of its concurrency limits, as a module's name; empty if it does not say.
+
+    https://docs.prefect.io/v3/api-ref/settings-ref#lease-storage
+    """
+    with _prefect() as client:
+        answer = client.request("GET", "/admin/settings")
+    told = answer.json()
+    for name in ("server", "concurrency", "lease_storage"):
+        told = told.get(name, {}) if isinstance(told, dict) else {}
+    return told if isinstance(told, str) else ""
+
+
 def examine_server() -> tuple[str, bool]:
     """The server's version, and whether all deployments are there; for `keyturn doctor`."""
     with _prefect() as client:

@@ -143,6 +143,8 @@ def _server_settings(home: Path, url: str, port: int, database_url: str) -> dict
         "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(home / "pages"),
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",
+        # Kept in memory, the lease of a round of the watch would be lost with the server, and its slot never be free.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         "PREFECT__SERVER_FINAL": "1",
     }
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from keyturn.clients.vault.anchor import PATH as HEAD
+from keyturn.clients.vault.channels import PATH as CHANNELS
 from keyturn.clients.vault.fingerprint import KEY, Fingerprints
 from keyturn.clients.vault.kv import KeyValue
 from keyturn.clients.vault.session import WORKER_POLICY, VaultSession
+from keyturn.clients.vault.signer import KEY as EVIDENCE_KEY
+from keyturn.clients.vault.signer import VaultSigner
 from keyturn.domain.checkup import Check
 from keyturn.domain.credential import Credential
 from keyturn.domain.integration import IntegrationKey
@@ -44,6 +48,7 @@ def examine(settings: VaultSettings, keys: Sequence[IntegrationKey] = ()) -> lis
         signed_in,
         *_examine_mount(session, settings, keys),
         _asked("vault: fingerprint key", lambda: _fingerprint_key(session, settings)),
+        _asked("vault: evidence key", lambda: _evidence_key(session, settings)),
         _asked("vault: rights", lambda: _rights(session, settings, (*keys, _EXAMPLE)[0])),
     ]
 
@@ -129,6 +134,11 @@ def _fingerprint_key(session: VaultSession, settings: VaultSettings) -> tuple[bo
     return True, f"{settings.transit_mount}/ makes HMACs with {KEY}", ""
 
 
+def _evidence_key(session: VaultSession, settings: VaultSettings) -> tuple[bool | None, str, str]:
+    newest = VaultSigner(session, settings).public_keys()[-1]
+    return True, f"{settings.transit_mount}/ signs evidence with {newest.kid}", ""
+
+
 def _rights(session: VaultSession, settings: VaultSettings, key: IntegrationKey) -> tuple[bool | None, str, str]:
     needed = _needed(settings, key)
     answer = session.write("sys/capabilities-self", {"paths": list(needed)}, repeatable=True)["data"]
@@ -147,7 +157,10 @@ def _needed(settings: VaultSettings, key: IntegrationKey) -> dict[str, set[str]]
     return {
         f"{settings.mount}/data/{client}": {"read"},
         f"{settings.mount}/data/{pointer}": {"read", "create", "update"},
+        f"{settings.mount}/data/{CHANNELS}": {"read"},
+        f"{settings.mount}/data/{HEAD}": {"read", "create", "update"},
         f"{settings.transit_mount}/hmac/{KEY}": {"update"},
+        f"{settings.transit_mount}/sign/{EVIDENCE_KEY}": {"update"},
     }
 
 

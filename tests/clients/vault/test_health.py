@@ -60,9 +60,14 @@ def test_each_gap_has_its_own_finding(own_bao: Any) -> None:
     own_bao.ask("POST", "sys/policies/acl/keyturn-worker", {"policy": policy})
     checks = _by_name(examine(own_bao.worker()))
     gaps = {name for name, check in checks.items() if check.ok is not True}
-    assert {"check-and-set", "versions kept", "fingerprint key", "rights"} <= gaps
+    assert {"check-and-set", "versions kept", "fingerprint key", "evidence key", "rights"} <= gaps
     assert all(checks[name].remedy for name in gaps)
-    assert "update on keyturn/data/example/production/pointer" in checks["rights"].found
+    for right in (
+        "keyturn/data/example/production/pointer",
+        "keyturn/data/audit/head",
+        "transit/sign/keyturn-evidence",
+    ):
+        assert f"update on {right}" in checks["rights"].found
 
 
 def test_a_version_1_mount_is_found(bao: Any) -> None:
