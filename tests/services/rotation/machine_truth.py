@@ -51,7 +51,7 @@ class Truth:
         now, last = {p.current for p in pointers} | {pointers[-1].pending}, pointers[-1].current
         for pending in {p.pending for p in pointers if p.pending} - now:
             newer = last is not None and last.version > pending.version
-            if not newer and self._world.works(self._world.secret(pending)):
+            if not newer and self._world.takes(pending):
                 return f"PENDING version {pending.version} is gone from the pointer, and Gong would take it"
         return ""
 

@@ -236,6 +236,11 @@ class World:
         """Whether Gong takes it now."""
         return self.gong.accepts(self.gong.client_id, secret)
 
+    def takes(self, ref: CredentialRef) -> bool:
+        """Whether Gong takes that very pair now: the secret may be right, and the Client ID another one's."""
+        pair = self.vault.pair(ref)
+        return pair is not None and self.gong.accepts(pair.client_id, pair.reveal())
+
     def pair(self, secret: str) -> Credential:
         """The integration's client id with a secret."""
         return Credential(self.gong.client_id, secret)
