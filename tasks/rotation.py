@@ -12,7 +12,7 @@ from uuid import UUID
 from prefect import get_run_logger, runtime, task
 
 from keyturn import wiring
-from keyturn.domain.attempt import AttemptKind, Execution, Stage
+from keyturn.domain.attempt import AttemptKind, Execution, Halt, Stage
 from keyturn.domain.gate import Gate, GateKind
 from keyturn.errors import SupersededError
 from keyturn.services import execution, waiting
@@ -152,7 +152,7 @@ def paging(run: Execution) -> Iterator[None]:
         orphaned = ending.orphan(wiring.ports().ledger, run, getattr(error, "problem", type(error).__name__))
         if orphaned:
             events.rotation(run.key, "orphaned", str(run.attempt_id))
-        else:
+        elif wiring.ports().ledger.attempt(run.attempt_id).halt is Halt.NONE:  # a halt has told of itself
             events.rotation(run.key, "failed", str(run.attempt_id))
         raise
 

@@ -224,7 +224,8 @@ def _started(
         **_requested_by(requester),
     }
     attempt = attempt_of(unit.connection.execute(insert(attempts).values(values).returning(attempts)).one())
-    unit.audit("attempt.opened", attempt, {"kind": kind}, requester or NOBODY)
+    unusual = {name: True for name, chosen in asdict(terms).items() if chosen}
+    unit.audit("attempt.opened", attempt, {"kind": kind, **unusual}, requester or NOBODY)
     return attempt
 
 

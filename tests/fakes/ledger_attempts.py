@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from uuid import UUID
 
 from keyturn.domain.attempt import Attempt, AttemptKind, AttemptState, Execution, Halt, Stage, Terms, Wish
@@ -53,7 +54,8 @@ def started(
         draft.new_id(), sealed.key, digest, who, AttemptState.ACTIVE, 0, None, draft.now(), kind=kind, terms=terms
     )
     draft.tables.attempts[attempt.id] = attempt
-    draft.audit("attempt.opened", attempt, {"kind": kind}, requester or NOBODY)
+    unusual = {name: True for name, chosen in asdict(terms).items() if chosen}
+    draft.audit("attempt.opened", attempt, {"kind": kind, **unusual}, requester or NOBODY)
     return attempt
 
 
