@@ -1,22 +1,17 @@
 """What an earlier release left suspended goes on under this code, for every recording in `tests/recorded`.
 
 Each recording is loaded into the databases of a new sandbox, before this code migrates the ledger and deploys flows.
-Its secrets were never kept: the pairs in Vault and in the twins are new, and so are their fingerprints.
 """
 
 from __future__ import annotations
 
-import base64
-import gzip
-import json
-import re
-import secrets
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +19,7 @@ import psycopg
 import pytest
 
 from keyturn.cli.manifest_of import sealed_of
-from keyturn.domain.attempt import Receipt
+from keyturn.domain.attempt import Receipt, Stage
 from keyturn.domain.gate import Channel, Gate, GateKind
 from keyturn.domain.integration import IntegrationKey
 from keyturn.domain.kit import kit
@@ -32,81 +27,16 @@ from keyturn.domain.trail import GENESIS
 from keyturn.ledger import migrate
 from keyturn.ledger.engine import make_engine
 from keyturn.ledger.trail import PostgresTrail
-from keyturn.sandbox.files import write_private
-from keyturn.sandbox.openbao import OpenBao
-from keyturn.sandbox.postgres import Postgres
+from keyturn.sandbox.people import Pair
 from keyturn.sandbox.stack import Stack
-from keyturn.sandbox.vault_api import VaultApi
 from keyturn.services.journey import Journey
 from keyturn.wiring import quiet_http
 from tests.e2e.conftest import World, _world
+from tests.recorded.recording import Recording
 
 pytestmark = pytest.mark.e2e
 
 RECORDED = sorted((Path(__file__).parents[1] / "recorded").glob("*/recording.json"))
-# A gate is asked afresh, and people are reminded, by the days that have passed since it was opened. A recording grows
-# older than that; what is tested here should not depend on the day.
-OPENED_NOW = "UPDATE public.gates SET opened_at = now(), rearm_at = now() + (rearm_at - opened_at) WHERE state = 'open'"
-
-
-@dataclass
-class Recording:
-    """A recording, with new secrets in the places of those that were not kept."""
-
-    folder: Path
-    new: dict[str, str] = field(default_factory=dict)
-
-    def told(self) -> Any:
-        """What the recording says of itself."""
-        return json.loads(self.text("recording.json"))
-
-    def integrations(self) -> list[IntegrationKey]:
-        """The integrations."""
-        return [IntegrationKey.parse(key) for key in self.told()["attempts"].values()]
-
-    def text(self, name: str) -> str:
-        """A file of the recording."""
-        content = (self.folder / name).read_bytes()
-        text = (gzip.decompress(content) if name.endswith(".gz") else content).decode()
-        for place in re.findall(r"\{secret-\d+\}", text):
-            self.new.setdefault(place, secrets.token_urlsafe(36))
-        for old, new in self.new.items():
-            text = text.replace(old, new)
-        return text
-
-    def lay_out(self, state: Path) -> None:
-        """Give the twins back what they remembered."""
-        state.mkdir()
-        for name in ("gong.json", "stackone.json"):
-            write_private(state / name, self.text(name))
-
-    def load(self, postgres: Postgres, openbao: OpenBao) -> None:
-        """Fill Vault, and then the databases, in which the fingerprints of the new pairs take the places of the old."""
-        with openbao.api() as vault:
-            for key, kept in self.told()["vault"].items():
-                for pair in kept.get("client", ()):
-                    self.new[pair.pop("fingerprint")] = fingerprint(vault, pair)
-                store(vault, f"{openbao.mount}/data/{key}/client", kept.get("client", ()))
-            for key, kept in self.told()["vault"].items():  # once more, now with the new fingerprints
-                store(vault, f"{openbao.mount}/data/{key}/pointer", [kept["pointer"]] if kept else ())
-        for database, name in (("keyturn", "ledger.sql.gz"), ("prefect", "prefect.sql.gz")):
-            with psycopg.connect(postgres.url(database)) as connection:
-                connection.execute(self.text(name).encode())
-        with psycopg.connect(postgres.ledger_url) as connection:
-            connection.execute(OPENED_NOW)
-
-
-def fingerprint(vault: VaultApi, pair: Mapping[str, str]) -> str:
-    """What keyturn recognises a pair by."""
-    told = json.dumps([pair["client_id"], pair["client_secret"]]).encode()
-    made = vault.write("transit/hmac/keyturn-fingerprint", {"input": base64.b64encode(told).decode()})
-    return str(made["data"]["hmac"])
-
-
-def store(vault: VaultApi, path: str, versions: Any) -> None:
-    """Write the versions of a secret, from the first."""
-    for cas, data in enumerate(versions):
-        vault.write(path, {"options": {"cas": cas}, "data": data})
 
 
 @dataclass
@@ -134,6 +64,8 @@ class Replay:
             GateKind.GONG_ADMIN: self.submit,
             GateKind.STACKONE_FORM: self.fill_in,
             GateKind.CONSENT: self.consent,
+            GateKind.GONG_ROTATION: self.click,
+            GateKind.PROOF: self.consent,
         }
         turns[gate.kind](gate)
 
@@ -151,17 +83,30 @@ class Replay:
         steps = asdict(kit(self.world.ports.ledger.manifest(gate.digest), self.world.running.twins.gong))["steps"]
         with self.at_gong:  # she reads the pair off the last line of Gong's table
             pair = self.world.cast.gong.create_integration(steps)
+        self.hand_in(gate, pair)
+
+    def click(self, gate: Gate) -> None:
+        """Grace presses *Rotate secret* in Gong, with the grace that is asked for, and hands the new secret in."""
+        gong = self.world.cast.gong
+        integration = gong.integration_of(self.world.client_id(gate.key))
+        self.hand_in(gate, gong.rotate_secret(integration, int(str(gate.question["grace_hours"]))))
+
+    def hand_in(self, gate: Gate, pair: Pair) -> None:
+        """Grace hands a pair in."""
         given = f"{pair.client_id}\n{pair.client_secret}\n"
         self.world.cast.grace.must("submit", str(gate.key), "--stdin", given=given)
 
     def fill_in(self, gate: Gate) -> None:
-        """Grace fills in StackOne's form with a single-use reveal of the pair."""
+        """Grace fills in StackOne's form with a single-use reveal of the pair: a new one, or that of a rotation."""
         token = self.world.cast.grace.must("reveal", str(gate.key)).strip()
         with self.world.running.openbao.api(token) as vault:
             pair = vault.write("sys/wrapping/unwrap")["data"]["data"]
-        scopes = self.world.ports.ledger.manifest(gate.digest).scopes
-        name = str(gate.question["profile_name"])
-        self.world.cast.stackone.create_profile(name, pair["client_id"], pair["client_secret"], scopes)
+        stackone, name = self.world.cast.stackone, str(gate.question["profile_name"])
+        if gate.question.get("stage") == Stage.APPLY:
+            stackone.edit_profile(stackone.profile(name), **pair)
+        else:
+            scopes = self.world.ports.ledger.manifest(gate.digest).scopes
+            stackone.create_profile(name, pair["client_id"], pair["client_secret"], scopes)
 
     def consent(self, gate: Gate) -> None:
         """Grace opens a link and consents at Gong."""
@@ -186,21 +131,29 @@ class Replay:
     def first_turn(self, key: IntegrationKey) -> Gate:
         """Answer the gate that the attempt was recorded at."""
         (gate,) = self.world.now(key).gates
-        self.answer(gate)
+        if gate.kind is not GateKind.GRACE:
+            self.answer(gate)
         return gate
 
-    def to_the_end(self, first: Gate) -> None:
-        """Answer every gate after the first, until the attempt ends."""
+    def to_the_last_turn(self, first: Gate) -> None:
+        """Answer every gate after the first, until the attempt ends, or nothing but time has to pass."""
         answered = {first.id}
 
         def turn() -> Gate | Journey | None:
             now = self.world.now(first.key)
-            over = now if now.attempt and now.attempt.ended_at else None
-            return over or next((gate for gate in now.gates if gate.id not in answered), None)
+            over = (now.attempt and now.attempt.ended_at) or any(gate.kind is GateKind.GRACE for gate in now.gates)
+            return now if over else next((gate for gate in now.gates if gate.id not in answered), None)
 
         while isinstance(found := self.world.until(turn, f"{first.key} goes on after {first.kind}"), Gate):
             self.answer(found)
             answered.add(found.id)
+
+    def let_time_pass(self) -> None:
+        """Move the sandbox's clock to the end of the last grace, if any runs."""
+        waits = [gate for key in self.began for gate in self.world.now(key).gates if gate.kind is GateKind.GRACE]
+        ends = [datetime.fromisoformat(str(gate.question["until"])) for gate in waits]
+        if ends:
+            self.world.running.advance(max(ends) - self.world.ports.clock.now())
 
 
 @pytest.fixture(scope="module", params=RECORDED, ids=lambda path: path.parent.name)
@@ -244,14 +197,16 @@ def test_every_suspended_attempt_goes_on_to_its_end(replay: Replay) -> None:
     with ThreadPoolExecutor(len(replay.began) + 1) as side_by_side:
         answered = list(side_by_side.map(replay.first_turn, replay.began))
         watch = side_by_side.submit(replay.watch)
-        list(side_by_side.map(replay.to_the_end, answered))
+        list(side_by_side.map(replay.to_the_last_turn, answered))
         watch.result()
+    replay.let_time_pass()
     for key, (before, receipts) in replay.began.items():
-        after = world.now(key).attempt
+        after = world.ended(key).attempt
         assert after is not None
         assert (after.id, after.state, after.flow_run_id) == (before.id, "completed", before.flow_run_id)
         assert after.fence > before.fence
-        assert list(world.ports.ledger.receipts(after.id))[: len(receipts)] == receipts
+        now_there = world.ports.ledger.receipts(after.id)
+        assert [receipt for receipt in receipts if receipt not in now_there] == []
         run = world.run_of(key)
         world.until(lambda run=run: world.run(run)["state_type"] == "COMPLETED", f"the run of {key} ends")  # type: ignore[misc]
     assert world.effects("stackone")["profiles_created"] == len(replay.began)
