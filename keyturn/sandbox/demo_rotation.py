@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
 
@@ -86,8 +86,9 @@ class Turns(Scene):
         profile = self.ports.hub.profiles("gong")[0]
         self.cast.stackone.edit_profile(profile.id, name=f"{profile.name} (mine)")
         for _ in range(2):  # once is a hiccup, twice is a drift
+            since = self.ports.clock.now() + _A_ROUND
             self._pass(_A_ROUND, "the watch makes its round")
-            self._checked()
+            self._checked(since)
         raised = self.ports.observatory.health(self.key).raised
         for condition in raised:
             self.say(f"✘ {condition.cause}: {condition.evidence} → {condition.remedy}")
@@ -118,13 +119,12 @@ class Turns(Scene):
         url = f"{self.running.twins.stackone}/_twin/options"
         httpx.post(url, json=options, trust_env=False).raise_for_status()
 
-    def _checked(self) -> None:
-        """Wait for the watch to have looked since the time that it is now."""
-        now = self.ports.clock.now()
+    def _checked(self, since: datetime) -> None:
+        """Wait for the watch to have looked at everything since then, be it in a round that was under way already."""
 
         def looked(_: Journey) -> bool:
-            at = self.ports.observatory.health(self.key).checked_at
-            return at is not None and at >= now
+            seen = self.ports.observatory.health(self.key).observations
+            return bool(seen) and all(observation.at >= since for observation in seen)
 
         self.wait(looked)
 
