@@ -6,7 +6,7 @@ A stage that waits returns the gate it waits at, and `None` once it has its rece
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from uuid import UUID
 
 from prefect import get_run_logger, runtime, task
@@ -14,7 +14,7 @@ from prefect import get_run_logger, runtime, task
 from keyturn import wiring
 from keyturn.domain.attempt import AttemptKind, Execution, Halt, Stage
 from keyturn.domain.gate import Gate, GateKind
-from keyturn.errors import SupersededError
+from keyturn.errors import KeyturnError, SupersededError
 from keyturn.services import execution, waiting
 from keyturn.services.rotation import approval
 from keyturn.services.rotation import orphan as ending
@@ -149,11 +149,13 @@ def paging(run: Execution) -> Iterator[None]:
     except SupersededError:
         raise
     except Exception as error:
-        orphaned = ending.orphan(wiring.ports().ledger, run, getattr(error, "problem", type(error).__name__))
-        if orphaned:
-            events.rotation(run.key, "orphaned", str(run.attempt_id))
-        elif wiring.ports().ledger.attempt(run.attempt_id).halt is Halt.NONE:  # a halt has told of itself
-            events.rotation(run.key, "failed", str(run.attempt_id))
+        ledger = wiring.ports().ledger
+        ending.orphan(ledger, run, getattr(error, "problem", type(error).__name__))
+        with suppress(KeyturnError):  # what is raised is what stopped the run
+            halt = ledger.attempt(run.attempt_id).halt  # a stage may have halted it before
+            if halt is not Halt.ROLLED_BACK:  # which has told of itself
+                what = "orphaned" if halt is Halt.ORPHANED else "failed"
+                events.rotation(run.key, what, str(run.attempt_id))
         raise
 
 

@@ -13,6 +13,7 @@ from keyturn.domain.pair import faults_of_pair
 from keyturn.errors import CredentialRefusedError, GateClosedError, RefusedError, WrappingTokenUsedError
 from keyturn.ports import Clock, Deciding, Ledger, PersonalVault, Runs, TokenEndpoint
 from keyturn.services.decide import pass_on
+from keyturn.services.rotation.terms import hours_of
 from keyturn.services.stage import as_body
 
 Obtain = Callable[[], Credential]
@@ -69,8 +70,7 @@ class Told:
         """As the gate's answer keeps it."""
         if gate.kind is not GateKind.GONG_ROTATION:
             return {}
-        known = gate.question.get("told_hours") or gate.question["grace_hours"]  # of a hand-in that was refused
-        hours = known if self.grace_hours is None else self.grace_hours
+        hours = hours_of(gate) if self.grace_hours is None else self.grace_hours
         return {"grace_hours": hours, "clicked_at": self.clicked_at.isoformat() if self.clicked_at else ""}
 
 

@@ -29,7 +29,7 @@ from keyturn.ports import (
     Work,
 )
 from keyturn.services.rotation.proof import is_disproof
-from keyturn.services.rotation.terms import clicked, faults_of_turn, grace_after, last_turn, ref_as
+from keyturn.services.rotation.terms import clicked, faults_of_turn, grace_after, hours_of, last_turn, ref_as
 from keyturn.services.standing import Standing, standing
 
 _FRESH_FOR = timedelta(hours=1)
@@ -84,10 +84,10 @@ class Preflight:
         if not again:  # the window says when a rotation may begin; an approval has no hours
             refuse_outside_window(stands, terms, now)
         # Where the secret in use is known to somebody, taking up another one would let it live on.
-        adopted = None if terms.compromised else self._worth_adopting(execution, stands)
+        adopted, lost_click = None if terms.compromised else self._worth_adopting(execution, stands), ""
         if adopted is None:
             refuse_inside_grace(self._grace_ends(execution, stands.pointer), execution, terms, now)
-            self._mind_lost_click(work, execution, now)
+            lost_click = self._mind_lost_click(work, execution, now)
         profile = self._profile(stands)
         _, choice = self.writers.choose()
         told = self._told(execution)
@@ -95,6 +95,7 @@ class Preflight:
         return {
             "old": ref_as(pointer.current),
             "adopt": ref_as(adopted),
+            "lost_click": lost_click,
             "pointer": pointer.revision,
             "profile_id": profile.id,
             "writer": choice.writer,
@@ -160,16 +161,19 @@ class Preflight:
         turned = (r for r in self.ledger.receipts(attempt) if r.stage is Stage.GONG_ROTATION)
         return any(r.body["fingerprint"] == left.fingerprint for r in turned)
 
-    def _mind_lost_click(self, work: Work, execution: Execution, now: datetime) -> None:
+    def _mind_lost_click(self, work: Work, execution: Execution, now: datetime) -> str:
         """Where a click has been whose secret nobody has, another one kills the secret in use: to be approved as such.
 
         Until the grace of that click is over; then the secret in use is dead, and nothing is left to be killed.
+
+        Returns:
+            The earliest moment of that click, in ISO 8601, or an empty text.
         """
         lost = None if work.attempt.terms.compromised else self._lost_click(execution)
-        if lost is not None:
-            hours = timedelta(hours=int(str(lost.question["grace_hours"])))
-            if now < (lost.decided_at or now) + hours:
-                work.want(Wish.LOST_SECRET, "a rotation before was clicked in Gong, and its new secret never came")
+        if lost is None or now >= (lost.decided_at or now) + timedelta(hours=hours_of(lost)):
+            return ""
+        work.want(Wish.LOST_SECRET, "a rotation before was clicked in Gong, and its new secret never came")
+        return str(lost.question.get("clicked_since") or lost.opened_at.isoformat())
 
     def _lost_click(self, execution: Execution) -> Gate | None:
         """The question of the newest click that is known of, if its secret was not handed in."""

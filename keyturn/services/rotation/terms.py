@@ -105,8 +105,14 @@ def grace_at_stake(ledger: Ledger, attempt: Attempt) -> Grace | None:
         return None
     last = asked[-1]
     began = datetime.fromisoformat(str(last.question.get("clicked_since") or last.opened_at.isoformat()))
-    ends = began + timedelta(hours=int(str(last.question.get("told_hours") or last.question["grace_hours"])))
+    ends = began + timedelta(hours=hours_of(last))
     return Grace(began, ends, ends)
+
+
+def hours_of(gate: Gate) -> int:
+    """The grace of a click that nobody has answered for: as told with a secret that was refused, else as asked for."""
+    told = gate.question.get("told_hours")
+    return int(str(gate.question["grace_hours"] if told is None else told))
 
 
 def certainly_works(work: Work, execution: Execution, now: datetime) -> bool:

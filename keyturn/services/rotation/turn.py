@@ -76,7 +76,7 @@ class Turning:
             "compromised": terms.compromised,
             "second": terms.second,
             "in_use": old_ref(work, execution).fingerprint,
-            **_known_of_click(work),
+            **_known_of_click(work, execution),
         }
         return standing_gate(
             work, self.clock, sealed, GateKind.GONG_ROTATION, Policy(1, sealed.manifest.admins.gong), question
@@ -156,16 +156,21 @@ def _declined(work: Work) -> bool:
     return True
 
 
-def _known_of_click(work: Work) -> Mapping[str, object]:
+def _known_of_click(work: Work, execution: Execution) -> Mapping[str, object]:
     """What is known of the click by now: it stays known when the question is asked anew."""
     before, approval = work.gate(GateKind.GONG_ROTATION), _second(work)
     uses = {"second_approval": str(approval.id)} if approval else {}
-    if before is None:
-        return uses
     if approval is not None and not _is_spent(work, approval):
-        lost = {"refused_because": _DECLINED, "clicked_since": before.opened_at.isoformat()}
-        return uses | lost if _was_rejected(approval) else uses  # of a click that was approved nothing is known yet
-    return {name: before.question[name] for name in _SHOWN if name in before.question} | uses
+        if not _was_rejected(approval):
+            return uses  # of a click that was approved nothing is known yet
+        began = before.opened_at.isoformat() if before else _lost_before(work, execution)
+        return uses | {"refused_because": _DECLINED, "clicked_since": began}
+    return {name: before.question[name] for name in _SHOWN if name in before.question} | uses if before else uses
+
+
+def _lost_before(work: Work, execution: Execution) -> str:
+    """The moment of the click whose secret a rotation before this one has lost, as the preflight found it."""
+    return str(receipt_of(work, Stage.PREFLIGHT, execution).body["lost_click"])
 
 
 def _second(work: Work) -> Gate | None:

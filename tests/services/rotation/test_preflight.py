@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -139,6 +140,32 @@ def test_a_lost_secret_is_not_forgotten_with_its_rotation(turned: Turned, then: 
     assert turned.at(GateKind.APPROVE).question["second"]
     world.approve()
     assert turned.at(GateKind.GONG_ROTATION).question["second"]
+
+
+def test_a_lost_secret_of_a_rotation_before_and_a_no_to_a_second_click(turned: Turned) -> None:
+    """Nobody is asked to click as if it were the first time: only the lost secret is asked for, should it turn up."""
+    world = turned.world
+    turned.to_click()
+    began = world.clock.now()
+    new = turned.click()
+    turned.asking.lost(world.key, world.person("grace"), "closed the window")
+    turned.at(GateKind.APPROVE)
+    turned.abandon()
+    turned.pass_time(hours=2)
+    turned.start()
+    turned.at(GateKind.APPROVE)
+    world.approve()
+    turned.at(GateKind.APPROVE)
+    world.reject("bob", "look again")
+    with world.refused(StageFailedError, "is lost"):
+        turned.run()
+    turned.asking.resume(world.key, world.person("alice"), "found it")
+    gate = turned.at(GateKind.GONG_ROTATION)
+    assert "declined" in str(gate.question["refused_because"])
+    assert gate.question["clicked_since"] == began.isoformat()
+    turned.submit(new)
+    turned.at(GateKind.PROOF)
+    assert world.receipt(Stage.GONG_ROTATION).body["grace_ends_earliest"] == (began + timedelta(days=7)).isoformat()
 
 
 def test_after_the_grace_of_a_lost_secret_a_click_is_as_any_other(turned: Turned) -> None:

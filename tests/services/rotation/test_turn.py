@@ -174,17 +174,18 @@ def test_a_click_that_is_still_to_come(turned: Turned) -> None:
     turned.submit(new, Told(clicked_at=turned.world.clock.now() + timedelta(minutes=4)))  # clocks differ a little
 
 
-def test_the_hours_told_with_a_refused_secret_stay_known(turned: Turned) -> None:
-    """Somebody chose Gong's default of 24 hours and handed in a wrong pair: the right one has no grace of a week."""
+@pytest.mark.parametrize("hours", [24, 0])
+def test_the_hours_told_with_a_refused_secret_stay_known(turned: Turned, hours: int) -> None:
+    """Somebody chose Gong's default, or none, and handed in a wrong pair: the right one has no grace of a week."""
     turned.to_click()
-    new = turned.click(24)
+    new = turned.click(hours)
     with silent_gong(turned):
-        turned.submit(replace(new, client_secret=new.client_secret[:-3]), Told(grace_hours=24))
+        turned.submit(replace(new, client_secret=new.client_secret[:-3]), Told(grace_hours=hours))
     turned.at(GateKind.GONG_ROTATION)
     turned.submit(new)
     turned.at(GateKind.PROOF)
     body = turned.world.receipt(Stage.GONG_ROTATION).body
-    assert body["grace_ends_at"] == (turned.world.clock.now() + timedelta(hours=24)).isoformat()
+    assert body["grace_ends_at"] == (turned.world.clock.now() + timedelta(hours=hours)).isoformat()
 
 
 def test_a_secret_that_was_dead_before_has_no_grace(turned: Turned) -> None:
