@@ -39,7 +39,7 @@ check: $(READY)
 	$(BIN)/lint-imports
 
 test: $(READY) debian check
-	$(BIN)/pytest --numprocesses=$(WORKERS)
+	$(BIN)/pytest --numprocesses=$(WORKERS) --durations=25
 
 debian:
 ifeq ($(PG_BIN),)

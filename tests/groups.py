@@ -23,8 +23,8 @@ SEARCH = "e2e/test_secrets.py"
 # What is not listed is quick: it comes last, a group for each folder.
 LONGEST_FIRST = [
     *SANDBOXES,
-    "e2e/given_servers",
-    "e2e/test_replay.py",
+    "recorded",
+    "given_servers",
     "sandbox/test_stack.py",
     "cli/test_sandboxed.py",
     "cli",

@@ -34,9 +34,9 @@ from keyturn.wiring import quiet_http
 from tests.e2e.conftest import World, _world
 from tests.recorded.recording import Recording
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
-RECORDED = sorted((Path(__file__).parents[1] / "recorded").glob("*/recording.json"))
+RECORDED = sorted(Path(__file__).parent.glob("*/recording.json"))
 
 
 @dataclass

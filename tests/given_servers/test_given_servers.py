@@ -12,7 +12,7 @@ from keyturn.domain.verdict import Layer
 from keyturn.sandbox.demo import Demo
 from keyturn.sandbox.scene import KEY, CommandLine
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 
 def test_migrations_go_up_and_down(postgres: Any, given: Any) -> None:
