@@ -5,14 +5,14 @@ A stage that waits returns the gate it waits at, and `None` once it has its rece
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from uuid import UUID
 
 from prefect import get_run_logger, runtime, task
 
 from keyturn import wiring
-from keyturn.domain.attempt import AttemptKind, Execution, Halt, Stage
+from keyturn.domain.attempt import AttemptKind, Execution, Halt, Receipt, Stage
 from keyturn.domain.gate import Gate, GateKind
 from keyturn.errors import KeyturnError, SupersededError
 from keyturn.services import execution, waiting
@@ -88,16 +88,14 @@ def probe_secret(run: Execution) -> Waiting | None:
 @task(name=Stage.APPLY.value, **VENDOR)
 def apply(run: Execution) -> Waiting | None:
     """Put the new secret into the StackOne profile, and read the profile back."""
-    ports, applying = wiring.ports(), _applying()
-    return settled_or_waiting(run, waiting.patiently(lambda: applying.apply(run), ports.clock, ports.settings.waiting))
+    return _patiently(run, _applying().apply)
 
 
 @task(name=Stage.VERIFY.value, **VENDOR)
 def verify(run: Execution) -> Waiting | None:
     """Look for a refresh or a new link since then."""
     p = wiring.ports()
-    proving = Proving(p.ledger, p.hub, p.clock)
-    return settled_or_waiting(run, waiting.patiently(lambda: proving.verify(run), p.clock, p.settings.waiting))
+    return _patiently(run, Proving(p.ledger, p.hub, p.clock).verify)
 
 
 @task(name=Stage.PROMOTE.value, **VENDOR)
@@ -153,9 +151,10 @@ def paging(run: Execution) -> Iterator[None]:
         ending.orphan(ledger, run, getattr(error, "problem", type(error).__name__))
         with suppress(KeyturnError):  # what is raised is what stopped the run
             halt = ledger.attempt(run.attempt_id).halt  # a stage may have halted it before
-            if halt is not Halt.ROLLED_BACK:  # which has told of itself
-                what = "orphaned" if halt is Halt.ORPHANED else "failed"
-                events.rotation(run.key, what, str(run.attempt_id))
+            if halt is Halt.ORPHANED:
+                events.rotation(run.key, "orphaned", str(run.attempt_id))
+            elif halt is Halt.NONE:  # what was rolled back has told of itself
+                events.rotation(run.key, "failed", str(run.attempt_id))
         raise
 
 
@@ -170,6 +169,13 @@ def sweep(*, dry_run: bool) -> list[str]:
         get_run_logger().warning("%s", problem)
     artifacts.sweep(entries)
     return [f"{entry.key}: {entry.what.value}, {entry.why}" for entry in entries]
+
+
+def _patiently(run: Execution, look: Callable[[Execution], Receipt | Gate]) -> Waiting | None:
+    """Look again and again, and no longer once a person wants the older secret back: a minute counts then."""
+    p = wiring.ports()
+    heeding = ending.heeding(p.ledger, run, look)
+    return settled_or_waiting(run, waiting.patiently(heeding, p.clock, p.settings.waiting))
 
 
 def _staging() -> Staging:

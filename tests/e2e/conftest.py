@@ -126,7 +126,7 @@ class World:
         rounds = itertools.count()
 
         def looked() -> Any:
-            if next(rounds) % 25 == 0:  # every five seconds or so
+            if next(rounds) % 100 == 0:  # every twenty seconds or so
                 self.ports.runs.ask_for_watch()
             return holds()
 
@@ -198,6 +198,14 @@ class World:
         for process in processes:
             process.send_signal(signal.SIGKILL)
         psutil.wait_procs(processes, timeout=10)
+        self.until(lambda: self.run(run)["state_type"] == "CRASHED", "Prefect has noticed")
+
+    def watch_seldom(self) -> None:
+        """Plan the rounds of the watch further apart: tests that need one ask for it, and each takes a process."""
+        watch = self.prefect("GET", "/deployments/name/watch/watch")
+        for planned in watch["schedules"]:
+            path = f"/deployments/{watch['id']}/schedules/{planned['id']}"
+            self.prefect("PATCH", path, {"schedule": planned["schedule"] | {"interval": PATIENCE_S * 0.8}})
 
     def effects(self, vendor: str) -> dict[str, Any]:
         """What a twin has done so far."""
@@ -272,6 +280,7 @@ def world() -> Iterator[World]:
     with stack.up() as running:
         made = _world(running, manifests)
         made.secrets.add(canary)
+        made.watch_seldom()
         # Not by the environment: Prefect reads that once, when it is first imported, perhaps by another test.
         prefect_is_there = temporary_settings({PREFECT_API_URL: running.prefect.api_url})
         with _watching_arguments(made.arguments), prefect_is_there:

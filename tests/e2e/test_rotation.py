@@ -6,6 +6,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 
 from keyturn.domain.attempt import ROTATION_STAGES, AttemptState, Halt, Stage
@@ -14,6 +15,7 @@ from keyturn.domain.gate import GateKind
 from keyturn.domain.integration import IntegrationKey
 from keyturn.domain.rotation import RotationState
 from keyturn.sandbox.people import Pair
+from keyturn.sandbox.prefect import run_now
 from keyturn.services.journey import StepState
 
 DAY_AND_A_BIT = timedelta(hours=26)
@@ -22,7 +24,7 @@ DAY_AND_A_BIT = timedelta(hours=26)
 @pytest.fixture(scope="module")
 def onboarded(world: Any) -> IntegrationKey:
     """An integration that was onboarded, for all tests of this file."""
-    key: IntegrationKey = world.integration("turning")
+    key: IntegrationKey = world.integration("turning", lambda body: body["rotation"].update(every_days=9))
     cast = world.cast
     cast.alice.must("onboard", str(key))
     digest = world.gate(key, GateKind.APPROVE).digest
@@ -37,9 +39,8 @@ def onboarded(world: Any) -> IntegrationKey:
     return key
 
 
-def to_click(world: Any, key: IntegrationKey, *words: str) -> None:
-    """Up to the question for the click."""
-    world.cast.alice.must("rotate", str(key), *words)
+def to_click(world: Any, key: IntegrationKey) -> None:
+    """Up to the question for the click, after somebody or something has started the rotation."""
     digest = world.gate(key, GateKind.APPROVE).digest
     world.cast.bob.must("approve", str(key), "--digest", digest)
     world.gate(key, GateKind.GONG_ROTATION)
@@ -53,12 +54,50 @@ def clicks(world: Any, key: IntegrationKey) -> Pair:
     return pair
 
 
+def sweep(world: Any, key: IntegrationKey) -> str:
+    """Have Prefect run the sweep now; gives what it did about the integration."""
+    with httpx.Client(trust_env=False) as client:
+        run = run_now(client, world.running.prefect.api_url, "sweep/sweep")
+    world.until(lambda: world.run(run)["state_type"] == "COMPLETED", "the sweep has run")
+    (shown,) = world.prefect("POST", "/artifacts/latest/filter", {"artifacts": {"key": {"any_": ["sweep"]}}})
+    return next(str(row["what"]) for row in json.loads(shown["data"]) if row["integration"] == str(key))
+
+
+def requester(world: Any, key: IntegrationKey) -> str:
+    """Who or what started the newest attempt."""
+    return str(world.now(key).attempt.requester)
+
+
+def in_the_profile(world: Any, key: IntegrationKey) -> str:
+    """The client secret that StackOne uses, which no call of it tells: the twin keeps it."""
+    kept = json.loads((world.running.children.state / "stackone.json").read_text())
+    (profile,) = (p for p in kept["profiles"] if p["public"]["name"] == f"Gong {key.tenant}")
+    return str(profile["client_secret"])
+
+
+def told(world: Any, key: IntegrationKey, event: str) -> None:
+    """Wait until Prefect's events tell how the newest attempt of an integration ended, and nothing else about that."""
+    attempt = str(world.now(key).attempt.id)
+    resource = {"id": [f"keyturn.integration.{key.tenant}.{key.environment}"]}
+
+    def names() -> set[str]:
+        found = world.prefect("POST", "/events/filter", {"filter": {"resource": resource}, "limit": 50})["events"]
+        return {e["event"] for e in found if e["payload"].get("attempt") == attempt and ".rotation." in e["event"]}
+
+    world.until(lambda: event in names(), f"Prefect tells {event}")
+    assert names() == {event}
+
+
 def test_a_rotation_goes_from_due_to_done_with_two_people(world: Any, onboarded: IntegrationKey) -> None:
-    """Two people, the grace's end included; the old secret stops working, and the account works throughout."""
+    """A sweep starts it; two people and the grace's end: the old secret stops working, the account works throughout."""
     key, ports = onboarded, world.ports
+    assert sweep(world, key) == "not_due"
+    world.running.advance(timedelta(days=9))
+    assert sweep(world, key) == "start"
     old = ports.secrets.read(ports.secrets.pointer(key).current)
     account = world.account_of(key)
     to_click(world, key)
+    assert requester(world, key) == "system:sweep"
     new = clicks(world, key)
     world.gate(key, GateKind.PROOF)
     assert ports.hub.list_users(account).ok
@@ -75,6 +114,7 @@ def test_a_rotation_goes_from_due_to_done_with_two_people(world: Any, onboarded:
     assert ports.hub.list_users(account).ok
     said = json.loads(world.cast.alice.must("status", str(key), "--json"))
     assert (said["kind"], said["rotation"]) == ("rotation", "done")
+    told(world, key, "keyturn.rotation.done")
 
 
 def test_a_process_killed_after_each_effect_of_a_rotation_is_started_again_by_the_watch(
@@ -108,6 +148,31 @@ def test_a_process_killed_after_each_effect_of_a_rotation_is_started_again_by_th
     assert world.ended(key).attempt.state is AttemptState.COMPLETED
     assert world.versions(key) == versions + 1
     assert world.now(key).attempt.halt is Halt.NONE
+
+
+def test_a_rotation_is_rolled_back_although_the_process_that_did_it_was_killed(
+    world: Any, onboarded: IntegrationKey, hold: Any
+) -> None:
+    """The older secret is in the profile again, the new one stays pending, and Prefect's run is not green."""
+    key, ports = onboarded, world.ports
+    old = ports.secrets.read(ports.secrets.pointer(key).current)
+    world.cast.alice.must("rotate", str(key))
+    to_click(world, key)
+    new = clicks(world, key)
+    world.gate(key, GateKind.PROOF)
+    assert in_the_profile(world, key) == new.client_secret
+    hold.at(Stage.ROLL_BACK)
+    world.cast.alice.must("rotate", "rollback", str(key), "--reason", "customers complain")
+    world.watched_until(hold.holds, "the rollback is held after its effect")
+    world.kill(world.run_of(key))
+    hold.let_go()
+    world.watched_until(lambda: world.now(key).attempt.halt is not Halt.NONE, "the rotation is halted")
+    assert world.now(key).attempt.halt is Halt.ROLLED_BACK
+    assert in_the_profile(world, key) == old.reveal()
+    assert ports.secrets.read(ports.secrets.pointer(key).pending).reveal() == new.client_secret
+    run = world.run_of(key)
+    world.until(lambda: world.run(run)["state_type"] == "FAILED", "the run says that the rotation failed")
+    told(world, key, "keyturn.rotation.rolled_back")
 
 
 def test_the_watch_runs_by_its_schedule(world: Any) -> None:

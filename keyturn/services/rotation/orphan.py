@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
+from typing import TypeVar
 
 from keyturn.domain.attempt import Execution, Halt, Stage, Wish
 from keyturn.errors import KeyturnError, RollBackWantedError, StageFailedError
 from keyturn.ports import Ledger
 from keyturn.services.rotation.terms import AFTER_APPLY, clicked
+
+_Found = TypeVar("_Found")
 
 
 def heed(ledger: Ledger, execution: Execution) -> None:
@@ -23,6 +27,16 @@ def heed(ledger: Ledger, execution: Execution) -> None:
             work.want(Wish.NONE, "there is nothing to put back: what was handed in was refused before it was put in")
             return
     raise RollBackWantedError(str(execution.key), "the older secret is to be put back", "Wait for that.")
+
+
+def heeding(ledger: Ledger, execution: Execution, look: Callable[[Execution], _Found]) -> Callable[[], _Found]:
+    """`look`, but a wish for the older secret comes first, so that waiting in the process does not delay it."""
+
+    def looked() -> _Found:
+        heed(ledger, execution)
+        return look(execution)
+
+    return looked
 
 
 def orphan(ledger: Ledger, execution: Execution, problem: str) -> bool:

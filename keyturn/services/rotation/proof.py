@@ -134,7 +134,7 @@ class Proving:
             question |= {"refused_session": seen.session_id, "last": f"the newest link ended with {seen.says}"}
         if call is not None:
             says = "" if call.ok or not question.get("worked_before") else self._words_of(gate, call)
-            failures = failures + 1 if says else 0
+            failures = 0 if call.ok else failures + bool(says)  # a call that tells nothing leaves the count as it is
             question |= {"called_at": self.clock.now().isoformat(), "last": says or question["last"]}
         question["failures"] = failures
         if question != gate.question:

@@ -86,6 +86,21 @@ def test_two_failures_apart_are_a_disproof(turned: Turned) -> None:
     assert turned.state is RotationState.ROLLED_BACK
 
 
+def test_a_call_that_tells_nothing_leaves_refused_links_counted(turned: Turned) -> None:
+    """Where the account failed before the rotation, calls are no proof either way, and two refused links still are."""
+    turned.world.twins.fault(turned.world.twins.stackone, "POST /actions/rpc", "status", status=403)
+    turned.stackone_is(write_effect="garbled")
+    turned.to_proof()
+    assert turned.world.consent(turned.world.link()) == "error"
+    turned.pass_time(days=2)
+    gate = turned.at(GateKind.PROOF)
+    assert (gate.question["failures"], "called_at" in gate.question) == (1, True)
+    assert turned.world.consent(turned.world.link()) == "error"
+    turned.stackone_is(write_effect="kept")
+    assert turned.run() is None
+    assert turned.state is RotationState.ROLLED_BACK
+
+
 def test_an_account_that_is_gone_disproves_nothing(turned: Turned) -> None:
     """Whoever removed it said nothing about the secret: it is not proven, and a new link still proves it."""
     turned.to_proof()

@@ -8,9 +8,10 @@ from keyturn.domain.attempt import AttemptState, Halt, Stage, Wish
 from keyturn.domain.gate import Gate, GateKind, GateState
 from keyturn.domain.notice import Event, Severity
 from keyturn.domain.rotation import RotationState
-from keyturn.errors import NotPermittedError, RefusedError, StageFailedError
+from keyturn.errors import NotPermittedError, RefusedError, RollBackWantedError, StageFailedError
 from keyturn.sandbox.people import Pair
-from keyturn.services.rotation.orphan import orphan
+from keyturn.services.rotation.orphan import heeding, orphan
+from keyturn.services.rotation.proof import Proving
 from keyturn.services.standing import standing
 from tests.services.rotation.turned import Turned
 from tests.services.told import told
@@ -269,3 +270,14 @@ def test_a_declined_form_halts(by_hand: Turned) -> None:
     gate = resume(by_hand)
     assert gate
     assert (gate.kind, gate.state) == (GateKind.STACKONE_FORM, GateState.OPEN)
+
+
+def test_a_run_that_waits_in_its_process_heeds_the_wish_at_its_next_look(turned: Turned) -> None:
+    """It is not suspended yet, so nobody can wake it; customers complain meanwhile."""
+    turned.to_proof()
+    ports, run = turned.world.ports, turned.begin()
+    look = heeding(ports.ledger, run, Proving(ports.ledger, ports.hub, turned.world.clock).verify)
+    assert isinstance(look(), Gate)
+    wish_back(turned)
+    with pytest.raises(RollBackWantedError):
+        look()
