@@ -2,6 +2,7 @@
 #   make demo     a whole onboarding on this machine, by itself        (Python 3.11+, no root)
 #   make sandbox  the same servers, for you to play both people        (Python 3.11+, no root)
 #   make test     everything that is checked                           (root, for Debian's PostgreSQL)
+#   make soak     2,000 random rotations that nobody has tried before (no root)
 #   make check    the quick part: style, types, import rules
 #   make fmt      put the code in order
 #   make docs     rewrite what the documents take from the code: settings and commands
@@ -13,11 +14,11 @@ BIN := .venv/bin
 READY := .venv/ready
 PG_BIN := $(firstword $(wildcard /usr/lib/postgresql/*/bin/initdb))
 
-.PHONY: help demo sandbox test check fmt docs lock debian clean
+.PHONY: help demo sandbox test soak check fmt docs lock debian clean
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n '2,8s/^# *//p' Makefile
+	@sed -n '2,9s/^# *//p' Makefile
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "keyturn needs Python 3.11 or newer; set PYTHON=…" >&2; exit 2; }
@@ -40,6 +41,9 @@ check: $(READY)
 
 test: $(READY) debian check
 	$(BIN)/pytest --numprocesses=$(WORKERS) --durations=25
+
+soak: $(READY)
+	KEYTURN_MACHINE_SEED=$${KEYTURN_MACHINE_SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d " ")} $(BIN)/pytest -p no:xdist tests/services/rotation/test_machine.py
 
 debian:
 ifeq ($(PG_BIN),)

@@ -15,8 +15,14 @@ import pytest
 from sqlalchemy import make_url
 
 from keyturn.ledger import migrate
+from tests.services.rotation.machine_seed import SEED
 from tests.services.search import CANARY
 from tests.twins import Served, served
+
+
+def pytest_report_header() -> str:
+    """Say how the random rotations of this run can be had again."""
+    return f"random rotations: KEYTURN_MACHINE_SEED={SEED}"
 
 
 @pytest.fixture(scope="session")

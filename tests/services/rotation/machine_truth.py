@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from keyturn.domain.attempt import ROTATION_STAGES, Attempt, AttemptKind, AttemptState, Halt, Receipt, Stage
 from keyturn.domain.credential import Pointer
 from keyturn.domain.gate import Gate, GateKind, GateState
+from keyturn.services.rotation.proof import is_disproof
 from keyturn.services.rotation.terms import grace_of
 from keyturn.services.stage import credential_ref
 from tests.services.rotation.machine_world import KEY, World, sealed_manifest
@@ -46,14 +47,21 @@ class Truth:
         return ""
 
     def pending_is_never_lost(self) -> str:
-        """3. PENDING stays in the pointer until it is CURRENT, something newer is verified, or Gong refuses it."""
+        """3. PENDING stays in the pointer until it is CURRENT, something newer is verified, or it was seen to fail.
+
+        Gong has to refuse it, then; unless something else stood in the profile where people said that it was put in.
+        """
         pointers = self._pointers()
         now, last = {p.current for p in pointers} | {pointers[-1].pending}, pointers[-1].current
         for pending in {p.pending for p in pointers if p.pending} - now:
             newer = last is not None and last.version > pending.version
-            if not newer and self._world.takes(pending):
+            if not newer and self._world.takes(pending) and not (self._world.misled and self._seen_to_fail()):
                 return f"PENDING version {pending.version} is gone from the pointer, and Gong would take it"
         return ""
+
+    def _seen_to_fail(self) -> bool:
+        """Whether a rotation that is over had its new secret disproven."""
+        return any(is_disproof(gate) for gate in self._gates(GateKind.PROOF))
 
     def a_dead_secret_is_never_used(self) -> str:
         """4. PREVIOUS is put back only while it works, and is no PREVIOUS when its rotation is done."""
