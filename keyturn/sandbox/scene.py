@@ -23,7 +23,7 @@ from keyturn.services.journey import Journey, StepState, journey
 from keyturn.wiring import Ports
 
 KEY = IntegrationKey("acme", "production")
-_PATIENCE_S = 120.0
+_PATIENCE_S = 300.0  # a busy machine starts a process in half a minute
 _LOOK_EVERY_S = 0.2
 
 Narrator = Callable[[str], None]
