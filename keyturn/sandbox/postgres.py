@@ -108,7 +108,7 @@ def _clear_up_after_crash(data: Path, folder: Path) -> None:
     """
     deadline = time.monotonic() + _DYING_S
     while is_at_work("postgres", data) and time.monotonic() < deadline:
-        time.sleep(0.03)
+        time.sleep(0.03)  # between two looks; nothing tells when another server's processes are gone
     if not is_at_work("postgres", data):
         (data / "postmaster.pid").unlink(missing_ok=True)
         (folder / f"{_SOCKET}.lock").unlink(missing_ok=True)

@@ -88,7 +88,7 @@ def _configure_versions(api: VaultApi, within_s: float = 15.0) -> None:
         except VendorRefusedError as refused:
             if "pgrad" not in refused.problem or time.monotonic() > deadline:
                 raise
-            time.sleep(0.05)
+            time.sleep(0.05)  # between two tries; Vault does not tell when its upgrade is over
         else:
             return
 

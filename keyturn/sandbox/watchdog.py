@@ -34,7 +34,7 @@ def main() -> None:
 def _wait_for(pids: list[int]) -> None:
     deadline = time.monotonic() + _PATIENCE_S
     while any(_send(pid, 0) for pid in pids) and time.monotonic() < deadline:
-        time.sleep(0.05)
+        time.sleep(0.05)  # between two looks: they are no children of this process, so it cannot wait for them
 
 
 def _send(pid: int, number: int) -> bool:

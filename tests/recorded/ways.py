@@ -212,5 +212,5 @@ class Ways:
         while not (found := holds()):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"see {self.running.logs}")
-            time.sleep(0.2)
+            time.sleep(0.2)  # between two looks
         return found

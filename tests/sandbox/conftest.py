@@ -19,7 +19,7 @@ def eventually() -> Callable[[Callable[[], bool]], bool]:
         while not condition():
             if time.monotonic() > deadline:
                 return False
-            time.sleep(0.05)
+            time.sleep(0.05)  # between two looks
         return True
 
     return holds

@@ -17,7 +17,7 @@ from pathlib import Path
 from keyturn.sandbox.files import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
-    time.sleep(1000)
+    time.sleep(1000)  # until the test kills it
 """
 
 

@@ -29,7 +29,7 @@ with Children(state) as children:
     child = children.start(Command("sleeper", shell, environment(state / "home"), state))
     child.wait_until(lambda: child.log.read_text().strip().isdigit())
     print(child.process.pid, child.log.read_text().strip(), children._watchdog.pid, flush=True)
-    time.sleep(1000)
+    time.sleep(1000)  # until the test kills it
 """
 
 

@@ -169,8 +169,11 @@ def _known_of_click(work: Work, execution: Execution) -> Mapping[str, object]:
 
 
 def _lost_before(work: Work, execution: Execution) -> str:
-    """The moment of the click whose secret a rotation before this one has lost, as the preflight found it."""
-    return str(receipt_of(work, Stage.PREFLIGHT, execution).body["lost_click"])
+    """The moment of the click whose secret a rotation before this one has lost, as the preflight found it.
+
+    Empty where the receipt is of a keyturn that did not keep it; then the question's own time has to do.
+    """
+    return str(receipt_of(work, Stage.PREFLIGHT, execution).body.get("lost_click", ""))
 
 
 def _second(work: Work) -> Gate | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from keyturn.domain.attempt import ROTATION_STAGES, Attempt, AttemptKind, AttemptState, Halt, Receipt, Stage
-from keyturn.domain.credential import Pointer
+from keyturn.domain.credential import CredentialRef, Pointer
 from keyturn.domain.gate import Gate, GateKind, GateState
 from keyturn.services.rotation.proof import is_disproof
 from keyturn.services.rotation.terms import grace_of
@@ -55,13 +55,15 @@ class Truth:
         now, last = {p.current for p in pointers} | {pointers[-1].pending}, pointers[-1].current
         for pending in {p.pending for p in pointers if p.pending} - now:
             newer = last is not None and last.version > pending.version
-            if not newer and self._world.takes(pending) and not (self._world.misled and self._seen_to_fail()):
+            if not newer and self._world.takes(pending) and not (self._world.misled and self._seen_to_fail(pending)):
                 return f"PENDING version {pending.version} is gone from the pointer, and Gong would take it"
         return ""
 
-    def _seen_to_fail(self) -> bool:
-        """Whether a rotation that is over had its new secret disproven."""
-        return any(is_disproof(gate) for gate in self._gates(GateKind.PROOF))
+    def _seen_to_fail(self, pending: CredentialRef) -> bool:
+        """Whether the rotation that staged it had it disproven."""
+        disproven = [self._world.ledger.attempt(g.attempt_id) for g in self._gates(GateKind.PROOF) if is_disproof(g)]
+        staged = (self._receipts(attempt).get(Stage.STAGE_SECRET) for attempt in disproven)
+        return any(receipt is not None and credential_ref(receipt) == pending for receipt in staged)
 
     def a_dead_secret_is_never_used(self) -> str:
         """4. PREVIOUS is put back only while it works, and is no PREVIOUS when its rotation is done."""
