@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keyturn import settings as settings_module
+from keyturn.domain.gate import Person
 from keyturn.errors import ConfigurationError
 from keyturn.ports import (
     Anchor,
     Channels,
     Clock,
     ConnectorHub,
+    Fleet,
     Ledger,
     Notifier,
     Observatory,
@@ -30,6 +32,7 @@ from keyturn.ports import (
     Signer,
     TokenEndpoint,
     Trail,
+    Visits,
 )
 from keyturn.settings import Settings
 
@@ -75,6 +78,20 @@ class Ports:
         from keyturn.ledger.observatory import PostgresObservatory
 
         return PostgresObservatory(self._engine, self.clock, self.settings.ledger.lock_timeout_s)
+
+    @cached_property
+    def fleet(self) -> Fleet:
+        """The fleet at a glance, in the ledger."""
+        from keyturn.ledger.fleet_book import PostgresFleet
+
+        return PostgresFleet(self._engine, self.clock, self.settings.ledger.lock_timeout_s)
+
+    @cached_property
+    def visits(self) -> Visits:
+        """Who is signed in at the console, in the ledger."""
+        from keyturn.ledger.visits import PostgresVisits
+
+        return PostgresVisits(self._engine, self.clock, self.settings.ledger.lock_timeout_s)
 
     @cached_property
     def trail(self) -> Trail:
@@ -133,6 +150,13 @@ class Ports:
 
         transport, hub = self._stackone
         return StackOneWriters(self.settings.stackone, transport, hub)
+
+    def on_behalf(self, person: Person) -> PersonalVault:
+        """Vault with keyturn's own authority, for a person whom somebody else vouches for: the console's provider."""
+        from keyturn.clients.vault.person import OnBehalf
+        from keyturn.clients.vault.session import VaultSession
+
+        return OnBehalf(VaultSession(self.settings.vault), self.settings.vault, person)
 
     @cached_property
     def runs(self) -> Runs:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from keyturn.domain.trail import AuditEntry
 from keyturn.ports.clock import Clock
 from keyturn.ports.evidence import PublicKey, Signer
+from keyturn.ports.fleet import Fleet
 from keyturn.ports.gong import TokenEndpoint
 from keyturn.ports.ledger import Deciding, Ledger, Opened, Work
 from keyturn.ports.notify import Channel, Channels, Notifier, Outbox
@@ -19,6 +20,7 @@ from keyturn.ports.prefect import Runs, RunState
 from keyturn.ports.stackone import ConnectorHub, ProfileWriter, ProfileWriters, Written
 from keyturn.ports.trail import Anchor, Anchored, Trail
 from keyturn.ports.vault import PersonalVault, Reveal, SecretStore
+from keyturn.ports.visits import Session, Visits
 
 __all__ = [
     "Anchor",
@@ -29,6 +31,7 @@ __all__ = [
     "Clock",
     "ConnectorHub",
     "Deciding",
+    "Fleet",
     "Ledger",
     "Member",
     "Notifier",
@@ -43,9 +46,11 @@ __all__ = [
     "RunState",
     "Runs",
     "SecretStore",
+    "Session",
     "Signer",
     "TokenEndpoint",
     "Trail",
+    "Visits",
     "Work",
     "Written",
 ]

@@ -21,8 +21,10 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 from keyturn.errors import ConfigurationError
 from keyturn.settings.tree import (
     LOOPBACK,
+    ConsoleSettings,
     GongSettings,
     LedgerSettings,
+    OidcSettings,
     RotationSettings,
     SafeUrl,
     Settings,
@@ -36,8 +38,10 @@ from keyturn.settings.tree import (
 
 __all__ = [
     "LOOPBACK",
+    "ConsoleSettings",
     "GongSettings",
     "LedgerSettings",
+    "OidcSettings",
     "RotationSettings",
     "SafeUrl",
     "Settings",
@@ -52,7 +56,7 @@ __all__ = [
 ]
 
 _PREFIX = "KEYTURN_"
-_OTHERS = ("KEYTURN_DEMO__", "KEYTURN_CONSOLE__", "KEYTURN_TEST_")  # read where they are used
+_OTHERS = ("KEYTURN_DEMO__", "KEYTURN_TEST_")  # read where they are used
 
 
 class _Environment(Settings, BaseSettings):

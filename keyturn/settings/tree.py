@@ -172,6 +172,55 @@ class WatchSettings(_Branch):
     claim: int = Field(default=200, ge=1, description="How many integrations one round takes on at most.")
 
 
+class OidcSettings(_Branch):
+    """The OpenID provider at which people sign in to the console."""
+
+    issuer: SafeUrl | None = Field(default=None, description="OpenID provider; its discovery document is below it.")
+    client_id: str = Field(default="", description="The console's client id there.")
+    client_secret: SecretStr = Field(default=SecretStr(""), description="The console's client secret there.")
+    cli_client_id: str = Field(default="", description="Public client for the device flow of the command line.")
+    groups_claim: str = Field(default="groups", description="Claim of the ID token that lists a person's groups.")
+    name_claim: str = Field(default="preferred_username", description="Claim that people are called by.")
+    roles: dict[str, str] = Field(
+        default={}, description="More groups and their roles, as JSON; a group `keyturn-<role>` needs no entry."
+    )
+    vault_accessor: str = Field(
+        default="",
+        description="Accessor of the Vault sign-in that the same people use; then one person is one in both places.",
+    )
+    vault_alias_claim: str = Field(default="preferred_username", description="Claim that is a person's name there.")
+
+
+class ConsoleSettings(_Branch):
+    """The web console, and how commands find it."""
+
+    url: SafeUrl | None = Field(
+        default=None,
+        description="Where browsers reach it. On a machine without `KEYTURN_LEDGER__URL`, commands go through it, too.",
+    )
+    host: str = Field(default="127.0.0.1", description="Address that `keyturn console` listens on.")
+    port: int = Field(default=8400, ge=0, le=65535, description="Its port.")
+    trusted_proxies: str = Field(
+        default="", description="Addresses whose `X-Forwarded-…` headers count, with commas between."
+    )
+    idle_s: float = Field(default=1800.0, gt=0, description="Seconds after which an idle session ends.")
+    session_s: float = Field(default=7200.0, gt=0, description="Seconds after which a session ends in any case.")
+    sign_in_links: bool = Field(
+        default=False, description="One-time sign-in links from `keyturn console link`; only on a loopback address."
+    )
+    metrics_token: SecretStr = Field(
+        default=SecretStr(""), description="Bearer token for `/metrics`; without one there are no metrics."
+    )
+    webhook_secret: SecretStr = Field(
+        default=SecretStr(""), description="Signing secret of StackOne's webhooks; without one they are refused."
+    )
+    webhook_secret_next: SecretStr = Field(
+        default=SecretStr(""), description="A second one, while the first is being replaced."
+    )
+    prefect_url: SafeUrl | None = Field(default=None, description="Prefect's pages, for links.")
+    oidc: OidcSettings = OidcSettings()
+
+
 class Settings(_Branch):
     """Everything keyturn is told from outside. Made by `load`; constructed directly it reads nothing."""
 
@@ -187,6 +236,7 @@ class Settings(_Branch):
     gong: GongSettings = GongSettings()
     waiting: WaitingSettings = WaitingSettings()
     watch: WatchSettings = WatchSettings()
+    console: ConsoleSettings = ConsoleSettings()
     rotation: RotationSettings = RotationSettings()
 
     def require_ledger_url(self) -> str:

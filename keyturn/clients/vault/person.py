@@ -146,6 +146,18 @@ class VaultPerson:
         return str(answer["auth"]["client_token"])
 
 
+class OnBehalf(VaultPerson):
+    """The same with the console's own sign-in, for a person whom the console's provider vouches for."""
+
+    def __init__(self, session: VaultSession, settings: VaultSettings, person: Person) -> None:
+        super().__init__(session, settings)
+        self._person = person
+
+    def whoami(self) -> Person:
+        """Whom the console has signed in."""
+        return self._person
+
+
 def _person(token: Mapping[str, Any]) -> Person:
     policies = frozenset([*(token.get("policies") or []), *(token.get("identity_policies") or [])])
     if not token.get("entity_id"):

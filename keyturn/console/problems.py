@@ -1,0 +1,117 @@
+"""Failures as answers: a page for people, `application/problem+json` (RFC 9457) for programs. Never a traceback."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from urllib.parse import urlencode
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from keyturn.console.render import page
+from keyturn.console.visitor import NotSignedInError
+from keyturn.errors import (
+    AmbiguousError,
+    ConfigurationError,
+    CredentialRefusedError,
+    KeyturnError,
+    NotPermittedError,
+    RateLimitedError,
+    RefusedError,
+    SupersededError,
+    TransientError,
+    VendorRefusedError,
+    WrappingTokenUsedError,
+)
+
+_STATUS: tuple[tuple[type[KeyturnError], HTTPStatus], ...] = (
+    (NotSignedInError, HTTPStatus.UNAUTHORIZED),
+    (NotPermittedError, HTTPStatus.FORBIDDEN),
+    (CredentialRefusedError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (WrappingTokenUsedError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (RefusedError, HTTPStatus.CONFLICT),
+    (SupersededError, HTTPStatus.CONFLICT),
+    (ConfigurationError, HTTPStatus.BAD_REQUEST),
+    (RateLimitedError, HTTPStatus.TOO_MANY_REQUESTS),
+    (AmbiguousError, HTTPStatus.GATEWAY_TIMEOUT),
+    (TransientError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (VendorRefusedError, HTTPStatus.BAD_GATEWAY),
+)
+
+
+class NotFoundError(KeyturnError):
+    """There is no such page, integration, gate or attempt."""
+
+
+def status_of(error: KeyturnError) -> int:
+    """The HTTP status that says what kind of failure it is."""
+    if isinstance(error, NotFoundError):
+        return HTTPStatus.NOT_FOUND
+    return next((status for kind, status in _STATUS if isinstance(error, kind)), HTTPStatus.CONFLICT)
+
+
+def add_to(app: FastAPI) -> None:
+    """Answer failures of the whole application."""
+    app.add_exception_handler(KeyturnError, _on_keyturn)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(RequestValidationError, _on_validation)
+    app.add_exception_handler(Exception, _on_anything)
+
+
+def answer(request: Request, error: KeyturnError) -> Response:
+    """A failure as the caller wants it."""
+    status = status_of(error)
+    retry = {"Retry-After": str(round(error.retry_after_s) or 5)} if isinstance(error, TransientError) else {}
+    if _is_program(request):
+        body = {"title": type(error).__name__, "status": status, "subject": error.subject, "detail": error.problem}
+        body |= {"type": "about:blank", "remedy": error.remedy}
+        challenge = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else {}
+        return JSONResponse(body, status, retry | challenge, "application/problem+json")
+    if isinstance(error, NotSignedInError) and request.method in ("GET", "HEAD"):
+        return RedirectResponse(f"/sign-in?{urlencode({'next': _here(request)})}")
+    return page(request, "problem.html", status, retry, error=error)
+
+
+def _is_program(request: Request) -> bool:
+    return request.url.path.startswith(("/api/", "/webhooks/", "/live"))
+
+
+def _here(request: Request) -> str:
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+
+
+async def _on_keyturn(request: Request, error: Exception) -> Response:
+    assert isinstance(error, KeyturnError)  # noqa: S101  registered for nothing else
+    return answer(request, error)
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101  registered for nothing else
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return answer(request, NotFoundError(request.url.path, "is no page here", "Begin at the fleet."))
+    problem = KeyturnError(request.url.path, error.detail, "Go back and try again.")
+    response = answer(request, problem)
+    response.status_code = error.status_code
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _on_validation(request: Request, error: Exception) -> Response:
+    """What does not fit; the values themselves are never repeated: one may be a secret."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101  registered for nothing else
+    faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+    response = answer(
+        request, ConfigurationError(request.url.path, faults, "Correct what is named, and send it again.")
+    )
+    response.status_code = HTTPStatus.UNPROCESSABLE_ENTITY
+    return response
+
+
+async def _on_anything(request: Request, error: Exception) -> Response:
+    kind = type(error).__name__
+    response = answer(request, KeyturnError(request.url.path, f"failed inside ({kind})", "See the console's log."))
+    response.status_code = HTTPStatus.INTERNAL_SERVER_ERROR
+    return response

@@ -1,0 +1,7 @@
+"""StackOne's webhooks: they only hasten what looking would find."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+router = APIRouter()

@@ -1,0 +1,119 @@
+"""The console on real servers (PostgreSQL, OpenBao, both twins; only Prefect is a fake), and people with browsers."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from keyturn.console.app import create_app
+from keyturn.console.visitor import SESSION_COOKIE
+from keyturn.domain.gate import Person
+from keyturn.wiring import Ports
+from tests.services.conftest import (  # noqa: F401  fixtures
+    clock,
+    engine_of,
+    environ,
+    ledger_url,
+    new_ports,
+    new_world,
+    openbao,
+    running_twins,
+    tokens,
+    twins,
+    world,
+)
+from tests.services.world import World
+
+ORIGIN = "https://console.example"
+
+
+@dataclass
+class Browser:
+    """Somebody's browser, signed in. It keeps no script, so it shows what the console is without one."""
+
+    client: TestClient
+    person: Person
+    token: str
+
+    def get(self, path: str, **more: Any) -> httpx.Response:
+        """Open a page."""
+        answer: httpx.Response = self.client.get(path, follow_redirects=False, **more)
+        return answer
+
+    def post(self, path: str, csrf: str | None = None, **form: Any) -> httpx.Response:
+        """Send a form, with the token that every page of this session carries unless another is given."""
+        given = self.csrf() if csrf is None else csrf
+        answer: httpx.Response = self.client.post(path, data=form | {"csrf": given}, follow_redirects=False)
+        return answer
+
+    def csrf(self) -> str:
+        """What the forms of this session carry."""
+        found = re.search(r'name="csrf" value="([0-9a-f]+)"', self.get("/inbox").text)
+        assert found
+        return found[1]
+
+
+@dataclass
+class Console:
+    """A running console, without a server around it.
+
+    Attributes:
+        ports: its own; `runs` is a fake.
+    """
+
+    app: FastAPI
+    ports: Ports
+    _open: list[TestClient] = field(default_factory=list)
+
+    def nobody(self) -> TestClient:
+        """A browser that is signed in nowhere."""
+        client = TestClient(self.app, base_url=ORIGIN, raise_server_exceptions=False)
+        self._open.append(client)
+        return client
+
+    def browser(self, name: str, *groups: str) -> Browser:
+        """A browser of somebody in these groups."""
+        return self.of(Person(f"oidc:test#{name}", name, frozenset(groups), "openid (test)"))
+
+    def of(self, person: Person) -> Browser:
+        """A person's browser."""
+        token = secrets.token_urlsafe(32)
+        self.ports.visits.begin(token, person, self.ports.clock.now() + timedelta(hours=2))
+        client = self.nobody()
+        client.headers["cookie"] = f"{SESSION_COOKIE}={token}"
+        return Browser(client, person, token)
+
+    def close(self) -> None:
+        """Close every browser."""
+        for client in self._open:
+            client.close()
+
+
+@pytest.fixture
+def new_console() -> Iterator[Callable[[World], Console]]:
+    """Make a console on a world's ports."""
+    made: list[Console] = []
+
+    def make(world: World) -> Console:  # noqa: F811  the fixture's namesake
+        world.ports.runs = world.runs
+        made.append(Console(create_app(world.ports), world.ports))
+        return made[-1]
+
+    yield make
+    for console in made:
+        console.close()
+
+
+@pytest.fixture
+def console(world: World, new_console: Callable[[World], Console]) -> Console:  # noqa: F811  the fixture's namesake
+    """The console of an integration's world."""
+    return new_console(world)
