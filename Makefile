@@ -1,7 +1,7 @@
 # The verbs of this repository. People and CI use the same ones.
 #   make demo     a whole onboarding on this machine, by itself        (Python 3.11+, no root)
 #   make sandbox  the same servers, for you to play both people        (Python 3.11+, no root)
-#   make test     everything that is checked                           (root, for Debian's PostgreSQL)
+#   make test     everything that is checked                           (root, for Debian's packages)
 #   make soak     2,000 random rotations that nobody has tried before (no root)
 #   make check    the quick part: style, types, import rules
 #   make fmt      put the code in order
@@ -12,7 +12,10 @@ PYTHON ?= python3
 WORKERS ?= 2
 BIN := .venv/bin
 READY := .venv/ready
-PG_BIN := $(firstword $(wildcard /usr/lib/postgresql/*/bin/initdb))
+# Debian's packages that the tests use, each beside what shows that it is there.
+DEBIAN := $(strip $(if $(wildcard /usr/lib/postgresql/*/bin/initdb),,postgresql) \
+	$(foreach need,chromium:chromium promtool:prometheus node:nodejs npm:npm,\
+	$(if $(shell command -v $(firstword $(subst :, ,$(need)))),,$(lastword $(subst :, ,$(need))))))
 
 .PHONY: help demo sandbox test soak check fmt docs lock debian clean
 .DEFAULT_GOAL := help
@@ -46,10 +49,10 @@ soak: $(READY)
 	KEYTURN_MACHINE_SEED=$${KEYTURN_MACHINE_SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d " ")} $(BIN)/pytest -p no:xdist tests/services/rotation/test_machine.py
 
 debian:
-ifeq ($(PG_BIN),)
-	@[ "$$(id -u)" = 0 ] || { echo "make test installs Debian's postgresql package and needs root for it" >&2; exit 2; }
+ifneq ($(DEBIAN),)
+	@[ "$$(id -u)" = 0 ] || { echo "make test installs Debian's $(DEBIAN) and needs root for it" >&2; exit 2; }
 	apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(DEBIAN)
 endif
 
 fmt: $(READY)

@@ -16,7 +16,7 @@ import keyturn
 import tasks
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = {"flows", "tasks", "keyturn", "deployments", "integrations", "docs", "tests"}
+FOLDERS = {"flows", "tasks", "keyturn", "deployments", "integrations", "docs", "tests", "benchmarks"}
 FILES = {"pyproject.toml", "prefect.yaml", "requirements.lock", "Makefile", "README.md", "CHANGELOG.md"}
 ROOMS = {"cli", "clients", "console", "domain", "ledger", "sandbox", "services", "errors", "ports", "settings", "wiring"}
 SOURCES = [path for folder in ("keyturn", "flows", "tasks") for path in sorted((ROOT / folder).rglob("*.py"))]
