@@ -5,6 +5,7 @@ Adapters are imported when they are first asked for, so a command that needs no 
 
 from __future__ import annotations
 
+import atexit
 import functools
 import logging
 from collections.abc import Mapping
@@ -21,15 +22,18 @@ from keyturn.ports import (
     Clock,
     ConnectorHub,
     Fleet,
+    Gauges,
     Ledger,
     Notifier,
     Observatory,
     Outbox,
+    People,
     PersonalVault,
     ProfileWriters,
     Runs,
     SecretStore,
     Signer,
+    Tally,
     TokenEndpoint,
     Trail,
     Visits,
@@ -87,6 +91,22 @@ class Ports:
         return PostgresFleet(self._engine, self.clock, self.settings.ledger.lock_timeout_s)
 
     @cached_property
+    def gauges(self) -> Gauges:
+        """The fleet in numbers, in the ledger."""
+        from keyturn.ledger.gauges import PostgresGauges
+
+        return PostgresGauges(self._engine, self.clock, self.settings.ledger.lock_timeout_s)
+
+    @cached_property
+    def tally(self) -> Tally:
+        """Counts what vendors are asked, in the ledger; what is left is written when the process ends."""
+        from keyturn.ledger.tally import PostgresTally
+
+        made = PostgresTally(lambda: self._engine, self.clock)
+        atexit.register(made.flush)
+        return made
+
+    @cached_property
     def visits(self) -> Visits:
         """Who is signed in at the console, in the ledger."""
         from keyturn.ledger.visits import PostgresVisits
@@ -107,6 +127,14 @@ class Ports:
         from keyturn.clients.vault.session import VaultSession
 
         return VaultAnchor(VaultSession(self.settings.vault), self.settings.vault)
+
+    @cached_property
+    def signer(self) -> Signer:
+        """What evidence is signed with, by keyturn's own sign-in."""
+        from keyturn.clients.vault.session import VaultSession
+        from keyturn.clients.vault.signer import VaultSigner
+
+        return VaultSigner(VaultSession(self.settings.vault), self.settings.vault)
 
     @cached_property
     def secrets(self) -> SecretStore:
@@ -136,7 +164,7 @@ class Ports:
         """Gong's token endpoint."""
         from keyturn.clients.gong.token_endpoint import token_endpoint
 
-        return token_endpoint(self.settings.gong, self.clock)
+        return token_endpoint(self.settings.gong, self.clock, self.tally.count)
 
     @cached_property
     def hub(self) -> ConnectorHub:
@@ -154,9 +182,15 @@ class Ports:
     def on_behalf(self, person: Person) -> PersonalVault:
         """Vault with keyturn's own authority, for a person whom somebody else vouches for: the console's provider."""
         from keyturn.clients.vault.person import OnBehalf
-        from keyturn.clients.vault.session import VaultSession
 
-        return OnBehalf(VaultSession(self.settings.vault), self.settings.vault, person)
+        return OnBehalf(self._vault_for_people, self.settings.vault, person)
+
+    @cached_property
+    def people(self) -> People:
+        """Whom Vault knows."""
+        from keyturn.clients.vault.people import VaultPeople
+
+        return VaultPeople(self._vault_for_people)
 
     @cached_property
     def runs(self) -> Runs:
@@ -164,6 +198,13 @@ class Ports:
         from keyturn.clients.orchestrator import PrefectRuns
 
         return PrefectRuns()
+
+    @cached_property
+    def _vault_for_people(self) -> VaultSession:
+        """One sign-in for all that is done for people: each would be a lease that Vault keeps for an hour."""
+        from keyturn.clients.vault.session import VaultSession
+
+        return VaultSession(self.settings.vault)
 
     @cached_property
     def _engine(self) -> Engine:
@@ -179,7 +220,7 @@ class Ports:
         from keyturn.clients.stackone.hub import StackOneHub
 
         self.settings.require_stackone_key()
-        transport = connect(self.settings.stackone, self.clock)
+        transport = connect(self.settings.stackone, self.clock, count=self.tally.count)
         return transport, StackOneHub(transport)
 
 

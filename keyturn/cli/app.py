@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from keyturn.cli import checking, database, evidence, local, looking, notifying, people, rotating, running
+from keyturn.cli import checking, consoling, database, evidence, local, looking, notifying, people, rotating, running
 from keyturn.errors import KeyturnError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ for module in (local, looking, checking, running, people):
 app.add_typer(rotating.app, name="rotate")
 app.add_typer(evidence.audit, name="audit")
 app.add_typer(evidence.app, name="evidence")
+app.add_typer(consoling.app, name="console")
 app.add_typer(database.app, name="db")
 app.add_typer(notifying.app, name="notify")
 

@@ -12,10 +12,10 @@ from keyturn.cli.options import AsJson
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from keyturn.domain.health import Observation
+    from keyturn.cli.away import Away
+    from keyturn.console.api.desk import Desk
+    from keyturn.console.api.shapes.looks import Checked, Look
     from keyturn.domain.integration import IntegrationKey
-    from keyturn.services.check import Checked
-    from keyturn.wiring import Ports
 
 
 def add_to(app: typer.Typer) -> None:
@@ -32,54 +32,40 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Look for drift now, as the watch does, and keep it. Exit 1 if there is any, 3 if something is unknown."""
-    from keyturn import wiring
-    from keyturn.cli import showing
+    from keyturn.cli import remote, showing
 
-    ports = wiring.ports()
-    checked = _checked(ports, _keys(ports, key, everything=everything))
+    desk = remote.desk()
+    checked = _checked(desk, _keys(desk, key, everything=everything))
     if as_json:
-        showing.as_json([_as_json(one) for one in checked])
+        showing.as_json([one.model_dump(exclude={"observations": {"__all__": {"hint"}}}) for one in checked])
     else:
         for one in checked:
             _show(one)
     raise typer.Exit(_exit_code(checked))
 
 
-def _keys(ports: Ports, key: str | None, *, everything: bool) -> Sequence[IntegrationKey]:
-    from keyturn.cli.manifest_of import key_of
-    from keyturn.errors import ConfigurationError, RefusedError
+def _keys(desk: Desk | Away, key: str | None, *, everything: bool) -> Sequence[IntegrationKey]:
+    from keyturn.cli.manifest_of import named
+    from keyturn.errors import ConfigurationError
 
     if everything:
-        return ports.ledger.integrations()
+        return desk.integrations()
     if key is None:
         raise ConfigurationError("keyturn check", "which integration?", "Name one, or give --all.")
-    one = key_of(ports.settings, key)
-    if one not in ports.ledger.integrations():
-        raise RefusedError(
-            str(one), "was never onboarded", "See `keyturn status --all` for the integrations there are."
-        )
-    return [one]
+    return [named(key)]
 
 
-def _checked(ports: Ports, keys: Sequence[IntegrationKey]) -> Sequence[Checked]:
+def _checked(desk: Desk | Away, keys: Sequence[IntegrationKey]) -> Sequence[Checked]:
     """Check with a progress bar, where somebody can see it."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     from keyturn.cli import showing
-    from keyturn.services.check import Checking
-    from keyturn.services.manifest_folder import Folder
 
-    filed = Folder(ports.settings.manifests)
-    checking = Checking(ports.ledger, ports.secrets, ports.gong, ports.hub, ports.observatory, ports.clock, filed)
     columns = TextColumn("checking"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}")
     screen = showing.console(stderr=True)
     with Progress(*columns, console=screen, transient=True, disable=not sys.stderr.isatty()) as progress:
         bar = progress.add_task("", total=len(keys))
-        return checking.check_many(
-            keys,
-            ports.settings.watch.threads,
-            lambda one: progress.update(bar, advance=1, description=showing.plain(one.key)),
-        )
+        return desk.check(keys, lambda one: progress.update(bar, advance=1, description=showing.plain(one)))
 
 
 def _exit_code(checked: Sequence[Checked]) -> int:
@@ -109,23 +95,9 @@ def _findings(one: Checked) -> list[tuple[str, str, str]]:
     return found + ([("[yellow]unknown[/]", one.problem, "")] if one.problem else [])
 
 
-def _on_purpose(one: Checked) -> list[Observation]:
+def _on_purpose(one: Checked) -> list[Look]:
     return [o for o in one.observations if o.outcome == "bad" and o.hint is None]
 
 
-def _unknown(one: Checked) -> list[Observation]:
+def _unknown(one: Checked) -> list[Look]:
     return [o for o in one.observations if o.outcome == "unknown"]
-
-
-def _as_json(one: Checked) -> dict[str, object]:
-    return {
-        "key": str(one.key),
-        "onboarded": one.onboarded,
-        "drifts": [{"cause": d.cause.value, "evidence": d.evidence, "remedy": d.remedy} for d in one.drifts],
-        "observations": [
-            {"subject": o.subject.value, "outcome": o.outcome.value, "evidence": o.evidence, "latency_ms": o.latency_ms}
-            for o in one.observations
-        ],
-        "turned": [{"cause": t.condition.cause.value, "turn": t.turn.value} for t in one.transitions],
-        "problem": one.problem,
-    }

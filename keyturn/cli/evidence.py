@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -16,6 +18,7 @@ from keyturn.errors import ConfigurationError
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from keyturn.domain.integration import IntegrationKey
     from keyturn.domain.trail import Chained
     from keyturn.ports import Signer
     from keyturn.services.evidence import Evidence
@@ -88,18 +91,15 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Export one attempt as a signed file: decisions, receipts, verdict, and its rows of the audit trail."""
-    from keyturn.cli import showing
-    from keyturn.cli.manifest_of import key_of
-    from keyturn.services import evidence
+    from keyturn.cli import remote, showing
+    from keyturn.cli.manifest_of import named
 
-    ports = _ports()
-    name, wanted = key_of(ports.settings, key), _attempt_id(attempt)
-    payload = evidence.collect(ports.ledger, ports.trail, ports.clock, _verified(ports), name, wanted)
-    file = evidence.sign(_signer(ports), payload)
+    name, wanted, console = named(key), _attempt_id(attempt), remote.away()
+    file = console.evidence(name, wanted) if console else _signed(name, wanted)
     if out is not None:
         out.write_text(file + "\n", encoding="ascii", newline="\n")
     if as_json:
-        showing.as_json({"attempt": payload["attempt"], "file": str(out) if out else None, "evidence": file})
+        showing.as_json({"attempt": _payload(file)["attempt"], "file": str(out) if out else None, "evidence": file})
     else:
         typer.echo(f"written to {out}" if out else file)
 
@@ -129,6 +129,22 @@ def public_key(*, as_json: AsJson = False) -> None:
 
     keys = _signer(_ports()).public_keys()
     typer.echo(evidence.jwks(keys) if as_json else evidence.published(keys), nl=False)
+
+
+def _signed(key: IntegrationKey, attempt_id: UUID | None) -> str:
+    """The file, made and signed here."""
+    from keyturn.services import evidence
+
+    ports = _ports()
+    payload = evidence.collect(ports.ledger, ports.trail, ports.clock, _verified(ports), key, attempt_id)
+    return evidence.sign(_signer(ports), payload)
+
+
+def _payload(file: str) -> Mapping[str, Any]:
+    """What a file says. Whether it is as it was signed, `keyturn evidence verify` tells."""
+    body = file.split(".")[1]
+    said: Mapping[str, Any] = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    return said
 
 
 def _ports() -> Ports:

@@ -69,14 +69,17 @@ def sandbox(
         ),
     ] = None,
     *,
+    fleet: Annotated[
+        bool, typer.Option("--fleet/--no-fleet", help="Whether a new folder begins with 25 example integrations.")
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Run real servers and twins of the vendors on this machine, until Ctrl-C."""
+    """Run real servers, the console and twins of the vendors on this machine, until Ctrl-C."""
     from keyturn.cli.sandboxed import run_sandbox
 
     context.obj = state
     if context.invoked_subcommand is None:
-        run_sandbox(state or _STATE, as_json=as_json)
+        run_sandbox(state or _STATE, fleet=fleet, as_json=as_json)
 
 
 @_sandbox.command()

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from keyturn.cli.options import AsJson, Key
-from keyturn.errors import KeyturnError
 
 if TYPE_CHECKING:
+    from keyturn.console.api.shapes.kits import Plan
     from keyturn.domain.checkup import Check
-    from keyturn.services.plan import Plan
-    from keyturn.wiring import Ports
 
 
 def add_to(app: typer.Typer) -> None:
@@ -30,21 +28,15 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Show the kit for Gong's form, what exists already, and what a run would do. Changes nothing."""
-    from keyturn import wiring
-    from keyturn.cli import kit_view, showing
-    from keyturn.cli.manifest_of import sealed_of
-    from keyturn.services.plan import Planning
+    from keyturn.cli import kit_view, remote, showing
 
-    ports = wiring.ports()
-    sealed = sealed_of(ports, key)
-    made = Planning(*(_within_reach(ports, name) for name in ("ledger", "secrets", "hub", "writers"))).plan(sealed)
-    admin_url = str(ports.settings.gong.admin_url)
-    if out is not None:
-        kit_view.write_kit(sealed, admin_url, out)
+    made = remote.desk().plan(key, files=out is not None)
+    if out is not None and made.files is not None:
+        kit_view.write_kit(made.files, out)
     if as_json:
-        showing.as_json(_plan_json(made) | {"kit": kit_view.kit_json(sealed, admin_url)})
+        showing.as_json(made.model_dump(exclude={"files"}))
         return
-    kit_view.show_kit(sealed, admin_url)
+    kit_view.show_kit(made.key, made.kit)
     _show_plan(made)
 
 
@@ -55,22 +47,19 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Say where integrations stand: every stage of one, or of all a line each, with health and next rotation."""
-    from keyturn import wiring
-    from keyturn.cli import fleet_view, showing
-    from keyturn.cli.manifest_of import key_of
-    from keyturn.services.journey import journey
+    from keyturn.cli import fleet_view, remote, showing
+    from keyturn.cli.manifest_of import named
 
-    ports = wiring.ports()
     if key is None or everything:
-        fleet = fleet_view.lines(ports)
+        fleet = remote.desk().lines()
         if as_json:
-            showing.as_json(fleet_view.as_json(fleet))
+            showing.as_json([line.model_dump() for line in fleet])
         else:
             fleet_view.show(fleet)
         return
-    one = journey(ports.ledger, key_of(ports.settings, key))
+    one = remote.desk().progress(named(key))
     if as_json:
-        showing.as_json(showing.journey_json(one))
+        showing.as_json(one.model_dump(exclude={"run"}))
     else:
         showing.console().print(showing.journey_tree(one))
 
@@ -81,15 +70,12 @@ def gates(
     as_json: AsJson = False,
 ) -> None:
     """List the open gates: who is asked for what, and since when."""
-    from keyturn import wiring
-    from keyturn.cli import showing
-    from keyturn.cli.manifest_of import key_of
-    from keyturn.services.journey import waits_for
+    from keyturn.cli import remote, showing
+    from keyturn.cli.manifest_of import named
 
-    ports = wiring.ports()
-    found = ports.ledger.gates(key=key_of(ports.settings, key) if key else None)
+    found = remote.desk().gates(named(key) if key else None)
     if as_json:
-        showing.as_json([showing.gate_json(g) for g in found])
+        showing.as_json([g.model_dump(exclude={"waits_for"}) for g in found])
         return
     rows = [
         (
@@ -97,7 +83,7 @@ def gates(
             g.kind.value,
             showing.when(g.opened_at),
             g.digest[:12],
-            showing.plain(waits_for(g, g.key)),
+            showing.plain(g.waits_for),
         )
         for g in found
     ]
@@ -106,16 +92,12 @@ def gates(
 
 def verify(key: Key, *, as_json: AsJson = False) -> None:
     """Test a connection now, layer by layer. Read-only. Exit 1 if a layer fails or is not proven."""
-    from keyturn import wiring
-    from keyturn.cli import showing
-    from keyturn.cli.manifest_of import key_of
-    from keyturn.services.verify import Examination, as_body
+    from keyturn.cli import remote, showing
+    from keyturn.cli.manifest_of import named
 
-    ports = wiring.ports()
-    examination = Examination(ports.ledger, ports.secrets, ports.gong, ports.hub)
-    verdict = examination.examine_latest(key_of(ports.settings, key))
+    verdict = remote.desk().verify(named(key))
     if as_json:
-        showing.as_json(as_body(verdict) | {"proven": verdict.proven})
+        showing.as_json(verdict.model_dump())
     else:
         showing.show_verdict(verdict)
     raise typer.Exit(0 if verdict.proven else 1)
@@ -141,22 +123,6 @@ def doctor(
         for line in TO_TRY_BY_HAND if live else ():
             typer.echo(f"to try by hand: {line}")
     raise typer.Exit(_exit_code([c.ok for c in results]))
-
-
-def _within_reach(ports: Ports, name: str) -> Any:  # noqa: ANN401  a port of some kind, or what stands for it
-    """A port, or something that fails with the reason whenever it is asked: a person has not the worker's sign-in."""
-    try:
-        return getattr(ports, name)
-    except KeyturnError as error:
-        return _OutOfReach(error)
-
-
-class _OutOfReach:
-    def __init__(self, reason: KeyturnError) -> None:
-        self._reason = reason
-
-    def __getattr__(self, name: str) -> NoReturn:
-        raise self._reason
 
 
 def _exit_code(answers: list[bool | None]) -> int:
@@ -186,19 +152,8 @@ def _show_plan(made: Plan) -> None:
 
     rows = [
         (showing.plain(f.about), showing.plain(f.says) if f.known else f"[yellow]unknown[/] {showing.plain(f.says)}")
-        for f in made.facts
+        for f in made.found
     ]
     showing.table(("where", "what is there"), rows, title="Found")
     showing.table(("difference to the registered manifest",), [(showing.plain(d),) for d in made.differences])
     showing.table(("a run would",), [(f"{n}. {showing.plain(s)}",) for n, s in enumerate(made.steps, 1)])
-
-
-def _plan_json(made: Plan) -> dict[str, object]:
-    return {
-        "key": str(made.sealed.key),
-        "digest": made.sealed.digest,
-        "scopes": list(made.sealed.scopes),
-        "found": [{"about": f.about, "known": f.known, "says": f.says} for f in made.facts],
-        "differences": list(made.differences),
-        "steps": list(made.steps),
-    }

@@ -29,10 +29,15 @@ def key_of(settings: Settings, text: str) -> IntegrationKey:
     return loaded.manifest.key
 
 
+def named(text: str) -> IntegrationKey:
+    """The same as `key_of`, by the process's settings."""
+    from keyturn import wiring
+
+    return key_of(wiring.ports().settings, text)
+
+
 def sealed_of(ports: Ports, text: str) -> SealedManifest:
     """The sealed manifest that a text names.
-
-    StackOne is asked for its actions only if the manifest derives scopes from them.
 
     Raises:
         ManifestError: lint finds errors; all of them are named.
@@ -40,7 +45,4 @@ def sealed_of(ports: Ports, text: str) -> SealedManifest:
     from keyturn.domain.manifest import CONNECTOR
     from keyturn.services import manifests
 
-    loaded = manifests.load(manifests.find(ports.settings.manifests, text))
-    wanted = loaded.manifest.stackone.actions if loaded.manifest else ()
-    actions = ports.hub.actions(CONNECTOR) if wanted else ()
-    return manifests.seal(loaded, actions)
+    return manifests.sealed_of(ports.settings.manifests, text, lambda: ports.hub.actions(CONNECTOR))

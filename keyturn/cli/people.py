@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,13 +12,12 @@ from keyturn.cli.options import AsJson, Key, Note
 from keyturn.errors import ConfigurationError, GateClosedError
 
 if TYPE_CHECKING:
+    from keyturn.cli.away import Away
+    from keyturn.console.api.desk import Desk
+    from keyturn.console.api.shapes.questions import Decided, Gate, Taken
     from keyturn.domain.credential import Credential
-    from keyturn.domain.gate import Gate
+    from keyturn.domain.gate import GateKind
     from keyturn.domain.integration import IntegrationKey
-    from keyturn.ports import PersonalVault
-    from keyturn.services.decide import Decided
-    from keyturn.services.intake import Submitted
-    from keyturn.wiring import Ports
 
 _SHORTEST_DIGEST = 8
 
@@ -39,14 +36,14 @@ def approve(
     as_json: AsJson = False,
 ) -> None:
     """Approve the kit of an integration, after looking at it."""
+    from keyturn.cli import remote
+    from keyturn.cli.manifest_of import named
     from keyturn.domain.gate import GateKind
-    from keyturn.services import decide
 
-    ports, name = _ports(), _key(key)
-    person = _vault(ports).whoami()
-    gate = _open_gate(ports, name, GateKind.APPROVE)
-    seen = _matching(gate, digest) if digest else _shown_and_confirmed(ports, gate, as_json=as_json)
-    _tell(decide.approve(ports.ledger, ports.runs, person, name, seen, note), as_json=as_json)
+    desk, name = remote.desk(), named(key)
+    gate = _open_gate(desk, name, GateKind.APPROVE)
+    seen = _matching(gate, digest) if digest else _shown_and_confirmed(gate, as_json=as_json)
+    _tell(desk.approve(name, seen, note), as_json=as_json)
 
 
 def reject(
@@ -56,10 +53,10 @@ def reject(
     as_json: AsJson = False,
 ) -> None:
     """Reject what is being asked about an integration; its attempt ends."""
-    from keyturn.services import decide
+    from keyturn.cli import remote
+    from keyturn.cli.manifest_of import named
 
-    ports = _ports()
-    _tell(decide.reject(ports.ledger, ports.runs, _vault(ports).whoami(), _key(key), reason), as_json=as_json)
+    _tell(remote.desk().reject(named(key), reason), as_json=as_json)
 
 
 def submit(
@@ -79,36 +76,33 @@ def submit(
     as_json: AsJson = False,
 ) -> None:
     """Hand in the Client ID and Client Secret from Gong. The secret is never an argument and never shown."""
-    from keyturn.services.intake import Intake, Told
+    from keyturn.cli import remote
+    from keyturn.cli.manifest_of import named
+    from keyturn.services.intake import Told
 
-    ports, name = _ports(), _key(key)
-    vault = _vault(ports)
-    intake = Intake(ports.ledger, vault, ports.gong, ports.runs, ports.clock)
-    intake.check_asked(name, vault.whoami())
+    desk, name = remote.desk(), named(key)
+    desk.require_asked(name)
     told = Told(clicked_at.astimezone() if clicked_at else None, grace_hours)
     if not stdin:
-        _show_what_to_click(ports, name)
-    submitted = (
-        intake.submit_wrapped(name, _wrapping_token(stdin=stdin), told)
+        _show_what_to_click(desk, name)
+    taken = (
+        desk.submit_wrapped(name, _wrapping_token(stdin=stdin), told)
         if wrapped
-        else intake.submit(name, _credential(stdin=stdin), told)
+        else desk.submit(name, _credential(stdin=stdin), told)
     )
-    _tell_submitted(submitted, as_json=as_json)
+    _tell_taken(taken, as_json=as_json)
 
 
 def reveal(key: Key, *, as_json: AsJson = False) -> None:
     """Wrap the stored pair in a single-use token, and show how StackOne's form is filled in with it."""
-    from keyturn.cli import kit_view, showing
-    from keyturn.domain.gate import GateKind
-    from keyturn.services.reveal import reveal as wrap
+    from keyturn.cli import kit_view, remote, showing
+    from keyturn.cli.manifest_of import named
 
-    ports, name = _ports(), _key(key)
-    wrapped = wrap(ports.ledger, _vault(ports), name)
+    wrapped = remote.desk().reveal(named(key))
     if as_json:
-        showing.as_json({"token": wrapped.token, "ttl_s": wrapped.ttl_s})
+        showing.as_json(wrapped.model_dump(exclude={"form"}))
         return
-    sealed = ports.ledger.manifest(_open_gate(ports, name, GateKind.STACKONE_FORM).digest)
-    kit_view.show_stackone_form(sealed, str(ports.settings.stackone.dashboard_url))
+    kit_view.show_steps(wrapped.form, stderr=True)
     typer.echo(wrapped.token)
     typer.echo(
         f"Opens the pair once, within {wrapped.ttl_s} s, by `vault unwrap <token>` (or `bao unwrap`). "
@@ -119,15 +113,12 @@ def reveal(key: Key, *, as_json: AsJson = False) -> None:
 
 def link(key: Key, *, as_json: AsJson = False) -> None:
     """Make a fresh auth link for the person who consents in Gong. It is shown once and kept nowhere."""
-    from keyturn.cli import showing
-    from keyturn.services.link import Linking
+    from keyturn.cli import remote, showing
+    from keyturn.cli.manifest_of import named
 
-    ports = _ports()
-    linking = Linking(ports.ledger, ports.hub, ports.clock)
-    person = _vault(ports).whoami()
-    made = linking.fresh_link(person, _key(key), ports.settings.stackone.link_expires_s)
+    made = remote.desk().link(named(key))
     if as_json:
-        showing.as_json({"url": made.url, "expires_at": made.expires_at})
+        showing.as_json(made.model_dump())
         return
     typer.echo(made.url)
     typer.echo(f"To be opened by an admin of the Gong account until {made.expires_at:%H:%M} UTC.", err=True)
@@ -140,40 +131,21 @@ def abandon(
     as_json: AsJson = False,
 ) -> None:
     """End the active attempt of an integration. What was stored in Vault and StackOne stays as it is."""
-    from keyturn.cli import showing
-    from keyturn.services.start import abandon as end
+    from keyturn.cli import remote, showing
+    from keyturn.cli.manifest_of import named
 
-    ports = _ports()
-    attempt = end(ports.ledger, ports.runs, _vault(ports).whoami(), _key(key), reason)
+    attempt = remote.desk().abandon(named(key), reason)
     if as_json:
-        showing.as_json({"key": str(attempt.key), "attempt": str(attempt.id), "state": attempt.state.value})
+        showing.as_json(attempt.model_dump(include={"key", "attempt", "state"}))
     else:
-        typer.echo(f"{attempt.key}: attempt {attempt.id} is abandoned")
+        typer.echo(f"{attempt.key}: attempt {attempt.attempt} is abandoned")
 
 
-def _ports() -> Ports:
-    from keyturn import wiring
-
-    return wiring.ports()
-
-
-def _key(text: str) -> IntegrationKey:
-    from keyturn.cli.manifest_of import key_of
-
-    return key_of(_ports().settings, text)
-
-
-def _vault(ports: Ports) -> PersonalVault:
-    from keyturn import wiring
-
-    return wiring.personal_vault(ports.settings, os.environ, Path.home())
-
-
-def _open_gate(ports: Ports, key: IntegrationKey, kind: object) -> Gate:
-    gates = [g for g in ports.ledger.gates(key=key) if g.kind == kind]
+def _open_gate(desk: Desk | Away, key: IntegrationKey, kind: GateKind) -> Gate:
+    gates = [g for g in desk.gates(key) if g.kind == kind]
     if not gates:
         raise GateClosedError(str(key), "this is not being asked (any more)", "See `keyturn status`.")
-    return gates[-1]
+    return desk.gate(gates[-1].id)
 
 
 def _matching(gate: Gate, given: str) -> str:
@@ -183,28 +155,24 @@ def _matching(gate: Gate, given: str) -> str:
     return gate.digest if gate.digest.startswith(given) else given
 
 
-def _shown_and_confirmed(ports: Ports, gate: Gate, *, as_json: bool) -> str:
+def _shown_and_confirmed(gate: Gate, *, as_json: bool) -> str:
     from keyturn.cli import kit_view
 
     if as_json or not sys.stdin.isatty():
         raise ConfigurationError("approve", "nobody is there to ask", "Give --digest with the digest you have seen.")
-    sealed = ports.ledger.manifest(gate.digest)
-    if gate.question.get("second") or gate.question.get("rotation"):
-        kit_view.show_rotation(sealed, gate, ports.clock.now())
-    else:
-        kit_view.show_kit(sealed, str(ports.settings.gong.admin_url))
+    kit_view.show_asked(gate)
     typer.confirm(f"Approve digest {gate.digest[:12]}?", abort=True, err=True)
     return gate.digest
 
 
-def _show_what_to_click(ports: Ports, key: IntegrationKey) -> None:
+def _show_what_to_click(desk: Desk | Away, key: IntegrationKey) -> None:
     """The kit of a rotation, for whoever is about to hand the new secret in."""
     from keyturn.cli import kit_view
     from keyturn.domain.gate import GateKind
 
-    for gate in ports.ledger.gates(key=key):
+    for gate in desk.gates(key):
         if gate.kind is GateKind.GONG_ROTATION:
-            kit_view.show_turn(ports.ledger.manifest(gate.digest), gate, str(ports.settings.gong.admin_url))
+            kit_view.show_turn(desk.gate(gate.id))
 
 
 def _credential(*, stdin: bool) -> Credential:
@@ -227,28 +195,25 @@ def _wrapping_token(*, stdin: bool) -> str:
 def _tell(decided: Decided, *, as_json: bool) -> None:
     from keyturn.cli import showing
 
-    gate = decided.gate
     if as_json:
-        showing.as_json(showing.gate_json(gate) | {"resumed": decided.resumed})
+        showing.as_json(decided.model_dump())
         return
-    left = gate.needed - gate.approvals
-    more = f", {left} more needed" if gate.state == "open" else ""
-    typer.echo(f"{gate.key} {gate.kind}: {gate.state}{more}")
-    if gate.state != "open":
+    left = decided.needed - decided.approvals
+    more = f", {left} more needed" if decided.state == "open" else ""
+    typer.echo(f"{decided.key} {decided.kind}: {decided.state}{more}")
+    if decided.state != "open":
         _say_resumed(resumed=decided.resumed)
 
 
-def _tell_submitted(submitted: Submitted, *, as_json: bool) -> None:
+def _tell_taken(taken: Taken, *, as_json: bool) -> None:
     from keyturn.cli import showing
 
-    key, version, probe = submitted.gate.key, submitted.gate.answer["version"], submitted.probe
     if as_json:
-        said = {"probe": probe.outcome.value, "explanation": probe.explanation}
-        showing.as_json({"key": str(key), "version": version, **said, "resumed": submitted.resumed})
+        showing.as_json(taken.model_dump())
         return
-    typer.echo(f"{key}: taken as version {version}; probe at Gong: {probe.outcome}")
-    typer.echo(probe.explanation)
-    _say_resumed(resumed=submitted.resumed)
+    typer.echo(f"{taken.key}: taken as version {taken.version}; probe at Gong: {taken.probe}")
+    typer.echo(taken.explanation)
+    _say_resumed(resumed=taken.resumed)
 
 
 def _say_resumed(*, resumed: bool) -> None:

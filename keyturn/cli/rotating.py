@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,13 +9,9 @@ import typer
 from keyturn.cli.options import AsJson, Key, KeyOrCommand
 
 if TYPE_CHECKING:
-    from keyturn.domain.attempt import Attempt, Terms
-    from keyturn.domain.gate import Person
+    from keyturn.console.api.shapes.attempts import Attempt, Rotation
+    from keyturn.console.api.shapes.kits import RotationPlan
     from keyturn.domain.integration import IntegrationKey
-    from keyturn.domain.sweep import Entry
-    from keyturn.services.rotation.asking import Rotating
-    from keyturn.services.start import Started
-    from keyturn.wiring import Ports
 
 Reason = Annotated[str, typer.Option("--reason", prompt=True, help="Why; it is kept.")]
 
@@ -43,28 +37,28 @@ def start(
     as_json: AsJson = False,
 ) -> None:
     """Begin a rotation, or go on with the one under way."""
+    from keyturn.cli import remote
+    from keyturn.cli.manifest_of import named
     from keyturn.domain.attempt import Terms
 
-    ports, name = _ports(), _key(key)
+    desk, name = remote.desk(), named(key)
     terms = Terms(compromised=compromised, ignore_window=ignore_window)
     if dry_run:
-        _show_steps(ports, name, terms, as_json=as_json)
+        _show_steps(desk.rotation_plan(name, terms), as_json=as_json)
         return
     if compromised and not yes:
         _confirm_breaking(name)
-    _say_started(ports, _rotating(ports).start(name, _person(ports), terms), as_json=as_json)
+    _say_started(desk.rotate(name, terms), as_json=as_json)
 
 
 @app.command()
 def due(*, as_json: AsJson = False) -> None:
     """Show the plan of a sweep: which secrets are due, and why the others are not turned now."""
-    from keyturn.cli import showing
-    from keyturn.services.sweep import Sweep
+    from keyturn.cli import remote, showing
 
-    ports = _ports()
-    planned = Sweep(ports.ledger, ports.runs, ports.outbox, ports.clock).plan(ports.settings.rotation.at_once)
+    planned = remote.desk().due()
     if as_json:
-        showing.as_json([_entry_json(e) for e in planned])
+        showing.as_json([e.model_dump() for e in planned])
         return
     rows = [(showing.plain(e.key), showing.when(e.due_at), e.what.value, showing.plain(e.why)) for e in planned]
     showing.table(("integration", "due", "the sweep", "why"), rows)
@@ -73,57 +67,41 @@ def due(*, as_json: AsJson = False) -> None:
 @app.command()
 def rollback(key: Key, *, reason: Reason, as_json: AsJson = False) -> None:
     """Have the older secret put back into the profile, while it works. The new one is kept."""
-    ports = _ports()
-    attempt = _rotating(ports).roll_back(_key(key), _person(ports), reason)
+    from keyturn.cli import remote
+    from keyturn.cli.manifest_of import named
+
+    attempt = remote.desk().roll_back(named(key), reason)
     _say(attempt, "the older secret will be put back; see `keyturn status`", as_json=as_json)
 
 
 @app.command()
 def resume(key: Key, *, reason: Reason, as_json: AsJson = False) -> None:
     """Let a rotation go on that was rolled back or orphaned."""
-    ports = _ports()
-    attempt = _rotating(ports).resume(_key(key), _person(ports), reason)
+    from keyturn.cli import remote
+    from keyturn.cli.manifest_of import named
+
+    attempt = remote.desk().resume(named(key), reason)
     _say(attempt, "goes on from its receipts", as_json=as_json)
 
 
 @app.command()
 def abandon(key: Key, *, reason: Reason, as_json: AsJson = False) -> None:
     """End a rotation. Vault and StackOne stay as they are; the next rotation takes a pending secret up."""
-    ports = _ports()
-    attempt = _rotating(ports).abandon(_key(key), _person(ports), reason)
+    from keyturn.cli import remote
+    from keyturn.cli.manifest_of import named
+
+    attempt = remote.desk().abandon(named(key), reason, only_rotation=True)
     _say(attempt, "is abandoned", as_json=as_json)
 
 
 @app.command()
 def lost(key: Key, *, reason: Reason, as_json: AsJson = False) -> None:
     """Say that the new secret was lost before it was handed in. A second click in Gong has to be approved then."""
-    ports = _ports()
-    attempt = _rotating(ports).lost(_key(key), _person(ports), reason)
+    from keyturn.cli import remote
+    from keyturn.cli.manifest_of import named
+
+    attempt = remote.desk().lost(named(key), reason)
     _say(attempt, "asks for approval of a second rotation, which kills the secret in use at once", as_json=as_json)
-
-
-def _ports() -> Ports:
-    from keyturn import wiring
-
-    return wiring.ports()
-
-
-def _key(text: str) -> IntegrationKey:
-    from keyturn.cli.manifest_of import key_of
-
-    return key_of(_ports().settings, text)
-
-
-def _person(ports: Ports) -> Person:
-    from keyturn import wiring
-
-    return wiring.personal_vault(ports.settings, os.environ, Path.home()).whoami()
-
-
-def _rotating(ports: Ports) -> Rotating:
-    from keyturn.services.rotation.asking import Rotating
-
-    return Rotating(ports.ledger, ports.runs, ports.clock)
 
 
 def _confirm_breaking(key: IntegrationKey) -> None:
@@ -136,58 +114,36 @@ def _confirm_breaking(key: IntegrationKey) -> None:
     typer.confirm("Go on?", abort=True, err=True)
 
 
-def _show_steps(ports: Ports, key: IntegrationKey, terms: Terms, *, as_json: bool) -> None:
-    from keyturn.cli import showing
-    from keyturn.services.rotation.asking import applied_manifest, what_would_happen
-
-    sealed = applied_manifest(ports.ledger, key)
-    steps = what_would_happen(sealed, terms, ports.clock.now())
-    if as_json:
-        showing.as_json({"key": str(key), "digest": sealed.digest, "steps": steps})
-        return
-    showing.table(("a rotation would",), [(f"{n}. {showing.plain(s)}",) for n, s in enumerate(steps, 1)])
-
-
-def _say_started(ports: Ports, started: Started, *, as_json: bool) -> None:
+def _show_steps(plan: RotationPlan, *, as_json: bool) -> None:
     from keyturn.cli import showing
 
-    attempt = started.attempt
     if as_json:
-        showing.as_json(_attempt_json(attempt) | {"created": started.opened.created})
+        showing.as_json(plan.model_dump())
         return
-    if attempt.halt:
-        what = f"is halted ({attempt.halt}): {attempt.reason}; `keyturn rotate resume` or `abandon`"
-    elif started.opened.created:
+    showing.table(("a rotation would",), [(f"{n}. {showing.plain(s)}",) for n, s in enumerate(plan.steps, 1)])
+
+
+def _say_started(rotation: Rotation, *, as_json: bool) -> None:
+    from keyturn.cli import showing
+
+    if as_json:
+        showing.as_json(rotation.model_dump(exclude={"run_started", "run_url"}))
+        return
+    if rotation.halt:
+        what = f"is halted ({rotation.halt}): {rotation.reason}; `keyturn rotate resume` or `abandon`"
+    elif rotation.created:
         what = "started"
     else:
-        what = "is under way already" + (
-            "; its last run was over, and a new one goes on" if started.run_started else ""
-        )
-    typer.echo(f"{attempt.key}: rotation {attempt.id} {what}")
-    if attempt.flow_run_id and (url := ports.runs.url(attempt.flow_run_id)):
-        typer.echo(url)
+        what = "is under way already" + ("; its last run was over, and a new one goes on" * rotation.run_started)
+    typer.echo(f"{rotation.key}: rotation {rotation.attempt} {what}")
+    if rotation.run_url:
+        typer.echo(rotation.run_url)
 
 
 def _say(attempt: Attempt, what: str, *, as_json: bool) -> None:
     from keyturn.cli import showing
 
     if as_json:
-        showing.as_json(_attempt_json(attempt))
+        showing.as_json(attempt.model_dump())
     else:
-        typer.echo(f"{attempt.key}: rotation {attempt.id} {what}")
-
-
-def _attempt_json(attempt: Attempt) -> dict[str, object]:
-    return {
-        "key": str(attempt.key),
-        "attempt": str(attempt.id),
-        "state": attempt.state.value,
-        "halt": attempt.halt.value,
-        "wish": attempt.wish.value,
-        "reason": attempt.reason,
-        "flow_run": str(attempt.flow_run_id) if attempt.flow_run_id else None,
-    }
-
-
-def _entry_json(entry: Entry) -> dict[str, object]:
-    return {"key": str(entry.key), "due_at": entry.due_at, "what": entry.what.value, "why": entry.why}
+        typer.echo(f"{attempt.key}: rotation {attempt.attempt} {what}")

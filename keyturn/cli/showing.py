@@ -13,9 +13,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.tree import Tree
 
-    from keyturn.domain.gate import Gate
-    from keyturn.domain.verdict import Verdict
-    from keyturn.services.journey import Journey
+    from keyturn.console.api.shapes.attempts import Journey
+    from keyturn.console.api.shapes.looks import Verdict
 
 _MARKS = {
     "done": "[green]✔[/]",
@@ -77,52 +76,16 @@ def journey_tree(journey: Journey) -> Tree:
     """A journey as a tree of stages."""
     from rich.tree import Tree
 
-    attempt = journey.attempt
     head = f"[bold]{plain(journey.key)}[/]"
-    if attempt is None:
+    if journey.attempt is None:
         return Tree(f"{head}  never onboarded")
-    reason = f"  {plain(attempt.reason)}" if attempt.reason else ""
-    state = f"[bold]{journey.rotation or attempt.state}[/]"
-    tree = Tree(f"{head}  {attempt.kind} {attempt.id}  {state}  digest {attempt.digest[:12]}{reason}")
-    for step in journey.steps:
+    reason = f"  {plain(journey.reason)}" if journey.reason else ""
+    state = f"[bold]{journey.rotation or journey.state}[/]"
+    tree = Tree(f"{head}  {journey.kind} {journey.attempt}  {state}  digest {(journey.digest or '')[:12]}{reason}")
+    for step in journey.stages:
         says = f"  [dim]{when(step.at)}[/]  {plain(step.says)}" if step.at or step.says else ""
-        tree.add(f"{mark(step.state)} {step.stage}{says}")
+        tree.add(f"{mark(step.status)} {step.name}{says}")
     return tree
-
-
-def journey_json(journey: Journey) -> dict[str, object]:
-    """A journey as JSON."""
-    attempt = journey.attempt
-    return {
-        "key": str(journey.key),
-        "attempt": str(attempt.id) if attempt else None,
-        "kind": attempt.kind.value if attempt else None,
-        "state": attempt.state.value if attempt else None,
-        "rotation": journey.rotation.value if journey.rotation else None,
-        "halt": attempt.halt.value if attempt else "",
-        "digest": attempt.digest if attempt else None,
-        "flow_run": str(attempt.flow_run_id) if attempt and attempt.flow_run_id else None,
-        "reason": attempt.reason if attempt else "",
-        "stages": [{"name": s.stage.value, "status": s.state.value, "at": s.at, "says": s.says} for s in journey.steps],
-    }
-
-
-def gate_json(gate: Gate) -> dict[str, object]:
-    """A gate as JSON."""
-    return {
-        "id": str(gate.id),
-        "key": str(gate.key),
-        "kind": gate.kind.value,
-        "digest": gate.digest,
-        "state": gate.state.value,
-        "groups": list(gate.groups),
-        "needed": gate.needed,
-        "approvals": gate.approvals,
-        "channel": gate.channel.value,
-        "opened_at": gate.opened_at,
-        "rearm_at": gate.rearm_at,
-        "question": dict(gate.question),
-    }
 
 
 def show_verdict(verdict: Verdict) -> None:

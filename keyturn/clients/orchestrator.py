@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,14 +11,16 @@ from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
 from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.responses import SetStateStatus
+from prefect.client.schemas.sorting import LogSort
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
 
 from keyturn.domain.attempt import Attempt, AttemptKind
 from keyturn.errors import ConfigurationError, UnavailableError, VendorRefusedError
-from keyturn.ports import RunState
+from keyturn.ports import LogLine, RunState
 
 DEPLOYMENTS = {AttemptKind.ONBOARDING: "onboard/onboard", AttemptKind.ROTATION: "rotate/rotate"}
 WATCH = "watch/watch"
@@ -94,6 +97,13 @@ class PrefectRuns:
         """The run's page."""
         base = PREFECT_UI_URL.value()
         return f"{base.rstrip('/')}/runs/flow-run/{flow_run_id}" if base else ""
+
+    def log(self, flow_run_id: UUID, limit: int) -> Sequence[LogLine]:
+        """The newest lines of its log, oldest first."""
+        mine = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[flow_run_id]))
+        with _prefect() as client:
+            newest = client.read_logs(mine, limit=limit, sort=LogSort.TIMESTAMP_DESC)
+        return [LogLine(log.timestamp, logging.getLevelName(log.level), log.message) for log in reversed(newest)]
 
 
 def examine_leases() -> str:

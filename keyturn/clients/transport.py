@@ -12,7 +12,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from http import HTTPStatus
@@ -24,6 +24,7 @@ import httpx
 
 from keyturn.clients.answer import Answer, Call, Reading, presentable
 from keyturn.clients.budget import Budget
+from keyturn.domain.gauges import CallOutcome
 from keyturn.errors import ConfigurationError, KeyturnError, UnavailableError
 from keyturn.ports import Clock
 
@@ -80,15 +81,38 @@ class Vendor:
     read_timeout_s: float = 30.0
 
 
+Count = Callable[[str, CallOutcome], None]
+"""Told of a request: the vendor's name in lower case, and what became of it."""
+
+_FAILURES: Final[Mapping[Meaning, CallOutcome]] = {
+    Meaning.NOT_SENT: CallOutcome.NOT_SENT,
+    Meaning.UNSENDABLE: CallOutcome.NOT_SENT,
+    Meaning.LOST: CallOutcome.LOST,
+}
+
+
+def uncounted(vendor: str, outcome: CallOutcome) -> None:
+    """Nobody wants to know."""
+
+
 class Transport:
     """Calls one vendor within its budget. Thread-safe. Follows no redirect and retries nothing.
 
     Args:
         wire: what carries the requests; httpx's own unless a test has something else.
+        count: told of every request what became of it.
     """
 
-    def __init__(self, vendor: Vendor, budget: Budget, clock: Clock, wire: httpx.BaseTransport | None = None) -> None:
-        self._vendor, self._budget, self._clock = vendor, budget, clock
+    def __init__(
+        self,
+        vendor: Vendor,
+        budget: Budget,
+        clock: Clock,
+        wire: httpx.BaseTransport | None = None,
+        *,
+        count: Count = uncounted,
+    ) -> None:
+        self._vendor, self._budget, self._clock, self._count = vendor, budget, clock, count
         self._http = httpx.Client(
             headers={"User-Agent": f"keyturn/{version('keyturn')}", "Accept": "application/json"},
             follow_redirects=False,
@@ -144,8 +168,10 @@ class Transport:
         try:
             response = self._http.send(self._request(call), auth=self._auth(call))
         except tuple(MEANINGS) as error:
+            self._count(self._vendor.name.lower(), _FAILURES[_meaning_of(error)])
             failure = self._failure_of(call, error)
         else:
+            self._count(self._vendor.name.lower(), _outcome_of(response.status_code))
             return Answer(response.status_code, response.headers, response.content)
         # Raised here and not above, so that it does not drag along httpx's error, which holds the request's headers.
         raise failure
@@ -165,7 +191,7 @@ class Transport:
         return None if _is_whole(call.target) else self._vendor.auth
 
     def _failure_of(self, call: Call, error: Exception) -> KeyturnError:
-        meaning = next(MEANINGS[kind] for kind in type(error).__mro__ if kind in MEANINGS)
+        meaning = _meaning_of(error)
         where = f"{self._vendor.name} at {_host(call.target)}" if _is_whole(call.target) else self.subject
         if meaning is Meaning.LOST:
             silent = isinstance(error, httpx.TimeoutException)
@@ -175,6 +201,18 @@ class Transport:
             return UnavailableError(where, problem, "Check network, address, proxy and certificates; then try again.")
         # The text of these errors quotes headers, so it stays out.
         return ConfigurationError(where, f"cannot be asked: {type(error).__name__}", "Check its address and API key.")
+
+
+def _meaning_of(error: Exception) -> Meaning:
+    return next(MEANINGS[kind] for kind in type(error).__mro__ if kind in MEANINGS)
+
+
+def _outcome_of(status: int) -> CallOutcome:
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return CallOutcome.RATE_LIMITED
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return CallOutcome.FAILED
+    return CallOutcome.OK if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES else CallOutcome.REFUSED
 
 
 def _is_whole(target: str) -> bool:

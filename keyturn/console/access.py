@@ -14,6 +14,9 @@ from keyturn.domain.gate import Person
 VIEWER, REQUESTER, APPROVER, GONG_ADMIN, OPERATOR = "viewer", "requester", "approver", "gong_admin", "operator"
 ROLES = (VIEWER, REQUESTER, APPROVER, GONG_ADMIN, OPERATOR)
 
+# In Vault, everybody who signs in has the policy `keyturn-person`, which makes nobody a member of anything.
+_NO_GROUPS = frozenset({"person"})
+
 
 class Door(StrEnum):
     """How a caller is known."""
@@ -31,20 +34,22 @@ class Rule:
     Attributes:
         groups: one of them is needed; none named: any group at all is enough.
         acting: a person who is nothing but a viewer may not.
+        everyone: even who is in no group at all.
     """
 
     door: Door
     groups: frozenset[str] = frozenset()
     acting: bool = False
+    everyone: bool = False
 
     def admits(self, person: Person) -> bool:
         """Whether this person may call it."""
         if self.groups:
             return bool(person.groups & self.groups)
-        return bool(person.groups - {VIEWER} if self.acting else person.groups)
+        return self.everyone or bool(person.groups - _NO_GROUPS - ({VIEWER} if self.acting else set()))
 
 
-OPEN, OWN = Rule(Door.OPEN), Rule(Door.OWN)
+OPEN, OWN, ANY_GROUP = Rule(Door.OPEN), Rule(Door.OWN), Rule(Door.SESSION)
 _SEE, _ACT = Rule(Door.SESSION), Rule(Door.SESSION, acting=True)
 _START = Rule(Door.SESSION, frozenset({REQUESTER, OPERATOR}))
 _RUN = Rule(Door.SESSION, frozenset({OPERATOR}))
@@ -82,7 +87,7 @@ RULES: dict[tuple[str, str], Rule] = {
     ("GET", "/sign-in/callback"): OPEN,
     ("GET", "/sign-in/link"): OPEN,
     ("POST", "/sign-in/link"): OPEN,
-    ("POST", "/sign-out"): _SEE,
+    ("POST", "/sign-out"): Rule(Door.SESSION, everyone=True),
     ("GET", "/signed-out"): OPEN,
     ("GET", "/healthz"): OPEN,
     ("GET", "/readyz"): OPEN,

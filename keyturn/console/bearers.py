@@ -2,21 +2,97 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from keyturn.clients.vault.person import VaultPerson
+from keyturn.clients.vault.session import VaultSession
 from keyturn.console.sign_in.provider import Provider
+from keyturn.console.visitor import NotSignedInError
 from keyturn.domain.gate import Person
+from keyturn.errors import ConfigurationError, NotPermittedError
+from keyturn.ports import PersonalVault
 from keyturn.wiring import Ports
+
+_KNOWN_S = 30.0  # so long a token that was revoked may still be taken, here and in no other process
+_MOST = 1000
 
 
 class Bearers:
-    """Tells whose token it is, by asking whoever gave it out."""
+    """Tells whose token it is, by asking whoever gave it out; the answer counts for half a minute.
 
-    def __init__(self, ports: Ports, provider: Provider | None) -> None:
-        self._ports, self._provider = ports, provider
+    Args:
+        now: seconds on a clock that never goes back.
+    """
+
+    def __init__(self, ports: Ports, provider: Provider | None, now: Callable[[], float] = time.monotonic) -> None:
+        self._ports, self._provider, self._now = ports, provider, now
+        self._known: OrderedDict[bytes, tuple[float, Person]] = OrderedDict()
+        self._lock = threading.Lock()
 
     def person(self, token: str) -> Person:
         """Whose token it is.
 
         Raises:
             NotSignedInError: it is nobody's, or no longer valid.
+            TransientError: whoever gave it out gives no answer.
         """
-        raise NotImplementedError
+        key = hashlib.sha256(token.encode()).digest()
+        known = self._recall(key)
+        if known is None:
+            known = self._ask(token)
+            self._remember(key, known)
+        return known
+
+    def vault(self, token: str, person: Person) -> PersonalVault:
+        """Vault in this person's hands: with their own token if it is Vault's, else with the console's sign-in."""
+        if self._provider is not None and _is_jwt(token):
+            return self._ports.on_behalf(person)
+        return self._own_vault(token)
+
+    def _ask(self, token: str) -> Person:
+        if self._provider is not None and _is_jwt(token):
+            return self._by_provider(self._provider, token)
+        try:
+            return self._own_vault(token).whoami()
+        except (NotPermittedError, ConfigurationError) as error:
+            problem, remedy = error.problem, error.remedy
+        raise NotSignedInError("you", problem, remedy)
+
+    def _by_provider(self, provider: Provider, token: str) -> Person:
+        try:
+            return provider.bearer(token)
+        except NotPermittedError as error:
+            subject, problem, remedy = error.subject, error.problem, error.remedy
+        raise NotSignedInError(subject, problem, remedy)
+
+    def _own_vault(self, token: str) -> VaultPerson:
+        settings = self._ports.settings.vault
+        return VaultPerson(VaultSession(settings, token), settings)
+
+    def _recall(self, key: bytes) -> Person | None:
+        with self._lock:
+            at, person = self._known.get(key, (float("-inf"), None))
+            return person if self._now() - at < _KNOWN_S else None
+
+    def _remember(self, key: bytes, person: Person) -> None:
+        with self._lock:
+            self._known[key] = self._now(), person
+            self._known.move_to_end(key)
+            if len(self._known) > _MOST:
+                self._known.popitem(last=False)
+
+
+def _is_jwt(token: str) -> bool:
+    """Whether it is a signed JSON Web Token. A Vault token may have two dots as well, but no JSON before the first."""
+    parts = token.split(".")
+    try:
+        head = json.loads(base64.urlsafe_b64decode(parts[0] + "=" * (-len(parts[0]) % 4)))
+    except (ValueError, RecursionError):
+        return False
+    return len(parts) == 3 and isinstance(head, dict) and "alg" in head  # noqa: PLR2004  header, claims, signature

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import FastAPI, Request
@@ -61,9 +63,9 @@ def add_to(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _on_anything)
 
 
-def answer(request: Request, error: KeyturnError) -> Response:
-    """A failure as the caller wants it."""
-    status = status_of(error)
+def answer(request: Request, error: KeyturnError, status: int | None = None) -> Response:
+    """A failure as the caller wants it, under another status than its kind has if one is given."""
+    status = status or status_of(error)
     retry = {"Retry-After": str(round(error.retry_after_s) or 5)} if isinstance(error, TransientError) else {}
     if _is_program(request):
         body = {"title": type(error).__name__, "status": status, "subject": error.subject, "detail": error.problem}
@@ -93,8 +95,7 @@ async def _on_http(request: Request, error: Exception) -> Response:
     if error.status_code == HTTPStatus.NOT_FOUND:
         return answer(request, NotFoundError(request.url.path, "is no page here", "Begin at the fleet."))
     problem = KeyturnError(request.url.path, error.detail, "Go back and try again.")
-    response = answer(request, problem)
-    response.status_code = error.status_code
+    response = answer(request, problem, error.status_code)
     response.headers.update(error.headers or {})
     return response
 
@@ -102,16 +103,17 @@ async def _on_http(request: Request, error: Exception) -> Response:
 async def _on_validation(request: Request, error: Exception) -> Response:
     """What does not fit; the values themselves are never repeated: one may be a secret."""
     assert isinstance(error, RequestValidationError)  # noqa: S101  registered for nothing else
-    faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-    response = answer(
-        request, ConfigurationError(request.url.path, faults, "Correct what is named, and send it again.")
-    )
-    response.status_code = HTTPStatus.UNPROCESSABLE_ENTITY
-    return response
+    faults = "; ".join(f"{_place(e)}: {e['msg']}" for e in error.errors())
+    problem = ConfigurationError(request.url.path, faults, "Correct what is named, and send it again.")
+    return answer(request, problem, HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+def _place(fault: Mapping[str, Any]) -> str:
+    """Where a fault is. What a caller made up is left out: a name that is not ours, a position in a text."""
+    made_up = fault["type"] in ("extra_forbidden", "json_invalid")
+    return ".".join(map(str, fault["loc"][:-1] if made_up else fault["loc"]))
 
 
 async def _on_anything(request: Request, error: Exception) -> Response:
-    kind = type(error).__name__
-    response = answer(request, KeyturnError(request.url.path, f"failed inside ({kind})", "See the console's log."))
-    response.status_code = HTTPStatus.INTERNAL_SERVER_ERROR
-    return response
+    problem = KeyturnError(request.url.path, f"failed inside ({type(error).__name__})", "See the console's log.")
+    return answer(request, problem, HTTPStatus.INTERNAL_SERVER_ERROR)

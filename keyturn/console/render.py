@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from importlib.resources import files
@@ -11,6 +12,7 @@ from fastapi import Request
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
+from keyturn.console import words
 from keyturn.console.access import RULES
 
 _STATIC = files("keyturn.console") / "static"
@@ -51,7 +53,17 @@ def environment() -> Environment:
     )
     made.filters["iso"] = _iso
     made.filters["utc"] = _utc
+    for named in (words.said, words.tone, words.lasting, words.relative, words.remaining, words.asked):
+        made.filters[named.__name__] = named
+    made.globals["asset"] = asset
     return made
+
+
+@functools.cache
+def asset(name: str) -> str:
+    """Address of a static file. It changes with the file, so that no browser keeps an old one beside a new page."""
+    digest = hashlib.sha256((_STATIC / name).read_bytes()).hexdigest()
+    return f"/static/{name}?v={digest[:10]}"
 
 
 def _iso(moment: datetime) -> str:

@@ -16,6 +16,7 @@ from keyturn.wiring import Ports
 
 SESSION_COOKIE = "__Host-keyturn"
 CSRF_FIELD = "csrf"
+FOLLOWS = "Keyturn-Follows"
 _SAFE = frozenset({"GET", "HEAD"})
 
 
@@ -79,7 +80,8 @@ async def _by_session(request: Request, rule: Rule) -> None:
     token = request.cookies.get(SESSION_COOKIE, "")
     ports = ports_of(request)
     idle_s = ports.settings.console.idle_s
-    session = await run_in_threadpool(ports.visits.visit, token, idle_s) if token else None
+    counts = not _follows(request)
+    session = await run_in_threadpool(ports.visits.visit, token, idle_s, counts=counts) if token else None
     if session is None:
         raise NotSignedInError("you", "are not signed in, or no longer", "Sign in; nothing was done.")
     visitor = request.state.visitor = Visitor(session.person, token)
@@ -88,6 +90,11 @@ async def _by_session(request: Request, rule: Rule) -> None:
         if not isinstance(given, str) or not hmac.compare_digest(given.encode(), visitor.csrf.encode()):
             raise ForgedError("this form", "was not made for you", "Load the page again, and press the button there.")
     _require(rule, visitor.person)
+
+
+def _follows(request: Request) -> bool:
+    """Whether a page that is left open asks by itself: nobody is there for that, and so no session lives on by it."""
+    return request.url.path == "/live" or FOLLOWS in request.headers
 
 
 async def _by_bearer(request: Request, rule: Rule) -> None:

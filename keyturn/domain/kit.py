@@ -86,6 +86,20 @@ def stackone_steps(sealed: SealedManifest, dashboard_url: str) -> tuple[KitStep,
     )
 
 
+def stackone_edit(sealed: SealedManifest, name: str, dashboard_url: str) -> tuple[KitStep, ...]:
+    """The same form of a profile that is there already: only the pair is put in anew."""
+    form = (
+        KitField("Client ID", note="From keyturn's single-use reveal."),
+        KitField("Client Secret", note="From keyturn's single-use reveal. Paste it here and nowhere else."),
+        KitField("Scopes", sealed.scopes, "Leave what is there if it is the same."),
+    )
+    then = "Press Save. Do not disable the profile, and make no new one: its accounts would be lost."
+    return (
+        KitStep("Open StackOne's dashboard", fields=(KitField("Address", (dashboard_url,), "Needs Project Admin."),)),
+        KitStep("Edit the Connector Profile", ("Connector Profiles", name, "Edit"), form, then),
+    )
+
+
 def render_markdown(kit: Kit) -> str:
     """The kit as Markdown. Every value is a literal block: no text of a manifest can become a link, tag or heading."""
     head = [f"# Kit for {kit.key}", f"Belongs to digest `{kit.digest}`"]

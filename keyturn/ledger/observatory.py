@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Text, delete, func, insert, literal, or_, select, update
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import Connection, Engine, delete, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from keyturn.domain.diagnosis import not_seen
@@ -27,7 +25,9 @@ from keyturn.domain.health import (
 )
 from keyturn.domain.integration import IntegrationKey
 from keyturn.domain.notice import Event, Notice
-from keyturn.ledger import fleet
+from keyturn.ledger import fleet, owners
+from keyturn.ledger.healths import condition_of, healths, outcomes, without_any
+from keyturn.ledger.stale import mark_stale
 from keyturn.ledger.tables import conditions, integrations, observations
 from keyturn.ledger.unit import Unit, transaction
 from keyturn.ports import Clock, Member, Observatory
@@ -73,7 +73,7 @@ class PostgresObservatory(Observatory):
 
     def health(self, key: IntegrationKey) -> Health:
         """How the watch left an integration."""
-        return self._health(key).get(key, Health())
+        return self._health([str(key)]).get(key, Health())
 
     def last_fine(self, key: IntegrationKey, subject: Subject) -> datetime | None:
         """When a subject was last seen in order."""
@@ -83,14 +83,15 @@ class PostgresObservatory(Observatory):
             found: datetime | None = unit.connection.execute(asked).scalar()
         return found
 
-    def fleet(self) -> Mapping[IntegrationKey, Health]:
-        """All integrations, in three statements."""
-        return self._health(None)
+    def fleet(self, keys: Collection[IntegrationKey] | None = None) -> Mapping[IntegrationKey, Health]:
+        """All integrations, or these, in three statements."""
+        return self._health(None if keys is None else [str(key) for key in keys])
 
-    def members(self) -> Sequence[Member]:
-        """All integrations and where they stand, in five statements."""
+    def members(self, keys: Collection[IntegrationKey] | None = None) -> Sequence[Member]:
+        """All integrations, or these, and where they stand, in a constant number of statements."""
+        names = None if keys is None else [str(key) for key in keys]
         with transaction(self._engine, self._clock, self._lock_timeout_s, "fleet") as unit:
-            return fleet.members(unit.connection)
+            return fleet.members(unit.connection, names)
 
     def claim(self, now: datetime, older_than: datetime, limit: int) -> Sequence[IntegrationKey]:
         """Take integrations on by moving their `checked_at`; those that another worker is taking on are passed over."""
@@ -103,32 +104,33 @@ class PostgresObservatory(Observatory):
             keys = unit.connection.execute(taken.returning(integrations.c.key)).scalars().all()
         return sorted(map(IntegrationKey.parse, keys))
 
+    def concerned(self, account_id: str, owner_id: str) -> Sequence[IntegrationKey]:
+        """By the account's receipt, or by an open gate of its owner; each is looked up in an index."""
+        with transaction(self._engine, self._clock, self._lock_timeout_s, "integrations") as unit:
+            return owners.concerned(unit.connection, account_id, owner_id)
+
+    def hasten(self, key: IntegrationKey) -> None:
+        """Set its `checked_at` back: whoever claims next takes those first that have none."""
+        now_due = update(integrations).where(integrations.c.key == str(key)).values(checked_at=None)
+        with transaction(self._engine, self._clock, self._lock_timeout_s, str(key)) as unit:
+            unit.connection.execute(now_due)
+
     def prune(self, before: datetime, limit: int) -> int:
         """Forget the oldest; rows that somebody else is forgetting are passed over."""
         oldest = select(observations.c.id).where(observations.c.at < before).order_by(observations.c.at).limit(limit)
         old = delete(observations).where(observations.c.id.in_(oldest.with_for_update(skip_locked=True)))
         with transaction(self._engine, self._clock, self._lock_timeout_s, "observations") as unit:
-            return unit.connection.execute(old).rowcount
+            gone = unit.connection.execute(old.returning(observations.c.key, observations.c.subject)).all()
+            mark_stale(unit.connection, without_any(unit.connection, {(row.key, row.subject) for row in gone}))
+        return len(gone)
 
-    def _health(self, key: IntegrationKey | None) -> Mapping[IntegrationKey, Health]:
-        with transaction(self._engine, self._clock, self._lock_timeout_s, str(key or "fleet")) as unit:
-            checked = select(integrations.c.key, integrations.c.checked_at)
-            if key is not None:
-                checked = checked.where(integrations.c.key == str(key))
-            found = {row.key: row.checked_at for row in unit.connection.execute(checked)}
-            seen = _grouped(unit.connection.execute(_newest(key)).all())
-            raised = _grouped(unit.connection.execute(_raised(key)).all())
-        return {
-            IntegrationKey.parse(name): Health(
-                tuple(_observation_of(row) for row in seen.get(name, ())),
-                tuple(_condition_of(row) for row in raised.get(name, ())),
-                checked_at,
-            )
-            for name, checked_at in found.items()
-        }
+    def _health(self, keys: Sequence[str] | None) -> Mapping[IntegrationKey, Health]:
+        with transaction(self._engine, self._clock, self._lock_timeout_s, keys[0] if keys else "fleet") as unit:
+            return healths(unit.connection, keys)
 
 
 def _keep(unit: Unit, key: IntegrationKey, seen: Sequence[Observation]) -> None:
+    before = outcomes(unit.connection, str(key))
     rows = [
         {
             "key": str(key),
@@ -143,6 +145,9 @@ def _keep(unit: Unit, key: IntegrationKey, seen: Sequence[Observation]) -> None:
     ]
     if rows:
         unit.connection.execute(insert(observations), rows)
+    if any(before.get(o.subject) is not o.outcome for o in seen):
+        # Not by a trigger, as for everything else: nearly every round finds what the one before has found.
+        mark_stale(unit.connection, [str(key)])
 
 
 def _unseen(unit: Unit, key: IntegrationKey, seen: Sequence[Observation]) -> list[Drift]:
@@ -159,7 +164,7 @@ def _is_lost_for_long(connection: Connection, key: IntegrationKey, subject: Subj
 
 
 def _conditions(connection: Connection, key: str) -> list[Condition]:
-    return [_condition_of(row) for row in connection.execute(select(conditions).where(conditions.c.key == key))]
+    return [condition_of(row) for row in connection.execute(select(conditions).where(conditions.c.key == key))]
 
 
 def _write(unit: Unit, key: IntegrationKey, changed: Sequence[Condition]) -> None:
@@ -186,40 +191,3 @@ def _notice(key: IntegrationKey, transition: Transition) -> Notice:
         about,
         facts | ({"remedy": condition.remedy} if raised else {}),
     )
-
-
-def _newest(key: IntegrationKey | None) -> Any:  # noqa: ANN401  a select of all columns
-    """The newest observation of each subject: one probe of the index for each, however many observations there are."""
-    named = func.unnest(literal([s.value for s in Subject], ARRAY(Text))).table_valued("subject")
-    subjects = named.render_derived("subjects")
-    mine = observations.c.key == integrations.c.key, observations.c.subject == subjects.c.subject
-    last = select(observations).where(*mine).order_by(observations.c.id.desc()).limit(1).lateral("last")
-    asked = select(last).select_from(integrations.join(subjects, literal(True)).join(last, literal(True)))
-    return asked.where(integrations.c.key == str(key)) if key is not None else asked
-
-
-def _raised(key: IntegrationKey | None) -> Any:  # noqa: ANN401  as above
-    asked = select(conditions).where(conditions.c.raised).order_by(conditions.c.since, conditions.c.cause)
-    return asked.where(conditions.c.key == str(key)) if key is not None else asked
-
-
-def _grouped(rows: Sequence[Row[Any]]) -> dict[str, list[Row[Any]]]:
-    found: dict[str, list[Row[Any]]] = {}
-    for row in rows:
-        found.setdefault(row.key, []).append(row)
-    return found
-
-
-def _observation_of(row: Row[Any]) -> Observation:
-    return Observation(
-        Subject(row.subject),
-        Outcome(row.outcome),
-        row.evidence,
-        row.at,
-        Cause(row.cause) if row.cause else None,
-        row.latency_ms,
-    )
-
-
-def _condition_of(row: Row[Any]) -> Condition:
-    return Condition(Cause(row.cause), row.raised, row.against, row.since, row.evidence, row.remedy)

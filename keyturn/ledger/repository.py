@@ -151,6 +151,18 @@ class PostgresLedger(Ledger):
         with self._transaction(key or "gates") as unit:
             return asking.find(unit.connection, *where)
 
+    def gate(self, gate_id: UUID) -> Gate:
+        """One gate.
+
+        Raises:
+            RefusedError: there is none with that id.
+        """
+        with self._transaction(f"gate {gate_id}") as unit:
+            found = asking.find(unit.connection, gates.c.id == gate_id)
+        if not found:
+            raise RefusedError(f"gate {gate_id}", "does not exist", "Look at `keyturn gates` for what is open.")
+        return found[0]
+
     def begin_execution(self, attempt_id: UUID, flow_run_id: UUID | None) -> Execution:
         """Take the attempt's next number; without a flow run the one known so far stays."""
         with self._transaction(attempt_id) as unit:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Connection, Engine, Row, Text, cast, func, insert, select
 
@@ -56,6 +57,17 @@ class PostgresTrail(Trail):
     def entries(self, key: IntegrationKey | None = None) -> Iterator[Chained]:
         """All rows, or those about one integration, oldest first."""
         return self._rows(_ROWS if key is None else _ROWS.where(audit.c.key == str(key)))
+
+    def latest(
+        self, key: IntegrationKey, limit: int, *, before_seq: int | None = None, attempt_id: UUID | None = None
+    ) -> Sequence[Chained]:
+        """The newest rows about one integration, read backwards from its end by the index on key and number."""
+        asked = _ROWS.where(audit.c.key == str(key)).order_by(None).order_by(audit.c.seq.desc()).limit(limit)
+        if before_seq is not None:
+            asked = asked.where(audit.c.seq < before_seq)
+        if attempt_id is not None:
+            asked = asked.where(audit.c.attempt_id == attempt_id)
+        return list(self._rows(asked))
 
     def head(self) -> Head:
         """The last row."""

@@ -59,6 +59,11 @@ class Unit:
         )
         self._changed.add(attempt.id)
 
+    def note(self, event: str, by: Person, detail: Mapping[str, object]) -> None:
+        """Say in the trail what somebody did that is about no attempt."""
+        named = {"name": by.name, **detail}
+        self._entries.append(AuditEntry(self.now(), "", None, by.id, by.signed_in, event, "", named))
+
     def tell(self, notice: Notice) -> bool:
         """Keep something to tell people, in the transaction of what it is about; `False` if `about` is known."""
         now = self.now()

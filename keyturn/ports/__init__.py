@@ -12,11 +12,13 @@ from keyturn.domain.trail import AuditEntry
 from keyturn.ports.clock import Clock
 from keyturn.ports.evidence import PublicKey, Signer
 from keyturn.ports.fleet import Fleet
+from keyturn.ports.gauges import Gauges, Tally
 from keyturn.ports.gong import TokenEndpoint
 from keyturn.ports.ledger import Deciding, Ledger, Opened, Work
 from keyturn.ports.notify import Channel, Channels, Notifier, Outbox
 from keyturn.ports.observing import Member, Observatory
-from keyturn.ports.prefect import Runs, RunState
+from keyturn.ports.people import People
+from keyturn.ports.prefect import LogLine, Runs, RunState
 from keyturn.ports.stackone import ConnectorHub, ProfileWriter, ProfileWriters, Written
 from keyturn.ports.trail import Anchor, Anchored, Trail
 from keyturn.ports.vault import PersonalVault, Reveal, SecretStore
@@ -32,12 +34,15 @@ __all__ = [
     "ConnectorHub",
     "Deciding",
     "Fleet",
+    "Gauges",
     "Ledger",
+    "LogLine",
     "Member",
     "Notifier",
     "Observatory",
     "Opened",
     "Outbox",
+    "People",
     "PersonalVault",
     "ProfileWriter",
     "ProfileWriters",
@@ -48,6 +53,7 @@ __all__ = [
     "SecretStore",
     "Session",
     "Signer",
+    "Tally",
     "TokenEndpoint",
     "Trail",
     "Visits",

@@ -176,6 +176,13 @@ class Ledger(Protocol):
     def gates(self, *, key: IntegrationKey | None = None, only_open: bool = True) -> Sequence[Gate]:
         """Gates, oldest first."""
 
+    def gate(self, gate_id: UUID) -> Gate:
+        """One gate, whatever its state.
+
+        Raises:
+            RefusedError: there is none with that id.
+        """
+
     def begin_execution(self, attempt_id: UUID, flow_run_id: UUID | None) -> Execution:
         """Take the attempt's next number.
 

@@ -65,17 +65,26 @@ class Observatory(Protocol):
     def last_fine(self, key: IntegrationKey, subject: Subject) -> datetime | None:
         """When a subject was last seen in order; `None` if never, or longer ago than observations are kept."""
 
-    def fleet(self) -> Mapping[IntegrationKey, Health]:
-        """All integrations, in a constant number of statements."""
+    def fleet(self, keys: Collection[IntegrationKey] | None = None) -> Mapping[IntegrationKey, Health]:
+        """All integrations, or these, in a constant number of statements."""
 
-    def members(self) -> Sequence[Member]:
-        """All integrations and where they stand, sorted, in a constant number of statements."""
+    def members(self, keys: Collection[IntegrationKey] | None = None) -> Sequence[Member]:
+        """All integrations, or these, and where they stand, sorted, in a constant number of statements."""
 
     def claim(self, now: datetime, older_than: datetime, limit: int) -> Sequence[IntegrationKey]:
         """Take integrations on that nobody has taken on since then, those longest unseen first.
 
         Any number of workers share the fleet by it: each gets others. One that dies has only put its share off.
         """
+
+    def concerned(self, account_id: str, owner_id: str) -> Sequence[IntegrationKey]:
+        """The integrations that a linked account belongs to, or that wait for an account of this origin owner.
+
+        A handful at most: one proof owner may be that of many integrations.
+        """
+
+    def hasten(self, key: IntegrationKey) -> None:
+        """Have an integration taken on before all others, by making it one that nobody has taken on yet."""
 
     def prune(self, before: datetime, limit: int) -> int:
         """Forget up to so many observations from before; returns how many there were."""

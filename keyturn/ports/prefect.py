@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
@@ -17,6 +20,19 @@ class RunState(StrEnum):
     SUSPENDED = "suspended"
     ENDED = "ended"  # completed, failed, crashed or cancelled
     UNKNOWN = "unknown"  # Prefect does not know this run
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A line of a run's log.
+
+    Attributes:
+        level: e.g. `INFO`.
+    """
+
+    at: datetime
+    level: str
+    text: str
 
 
 class Runs(Protocol):
@@ -39,3 +55,11 @@ class Runs(Protocol):
 
     def url(self, flow_run_id: UUID) -> str:
         """The run's page in Prefect's UI, or an empty text when Prefect has none."""
+
+    def log(self, flow_run_id: UUID, limit: int) -> Sequence[LogLine]:
+        """The newest lines of a run's log, oldest first; none for a run that is not known.
+
+        Args:
+            flow_run_id: which run.
+            limit: how many at most, 1 to 200.
+        """

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
+from uuid import UUID
 
 from keyturn.domain.integration import IntegrationKey
 from keyturn.domain.trail import AuditEntry, Chained, Head, Inspection
@@ -16,6 +17,18 @@ class Trail(Protocol):
 
     def entries(self, key: IntegrationKey | None = None) -> Iterator[Chained]:
         """All rows, or those about one integration, oldest first."""
+
+    def latest(
+        self, key: IntegrationKey, limit: int, *, before_seq: int | None = None, attempt_id: UUID | None = None
+    ) -> Sequence[Chained]:
+        """The newest rows about one integration, newest first.
+
+        Args:
+            key: which integration.
+            limit: how many at most.
+            before_seq: only rows before this one.
+            attempt_id: only rows about this attempt of it.
+        """
 
     def head(self) -> Head:
         """The last row; `GENESIS` when there is none."""

@@ -29,8 +29,14 @@ class Visits(Protocol):
     def begin(self, token: str, person: Person, ends_at: datetime) -> None:
         """Begin a session; only the token's hash is kept. It is written to the audit trail (`console.signed_in`)."""
 
-    def visit(self, token: str, idle_s: float) -> Session | None:
-        """The session of a token, which counts as used now; `None` when there is none (any more)."""
+    def visit(self, token: str, idle_s: float, *, counts: bool = True) -> Session | None:
+        """The session of a token; `None` when there is none (any more).
+
+        Args:
+            token: as the browser has it.
+            idle_s: after this long without use it is over.
+            counts: whether this is a use. A page that follows changes by itself is none.
+        """
 
     def end(self, token: str) -> Person | None:
         """End a session; gives whose it was (`console.signed_out`)."""

@@ -61,6 +61,7 @@ class OpenBao:
     Attributes:
         addr: e.g. `http://127.0.0.1:8200`.
         role_id: with `secret_id`, what a worker signs in with (AppRole).
+        console_role_id: with `console_secret_id`, what the console signs in with.
         ca: what to check the server's certificate with, if it has one.
         root_token: the administrator's; keyturn itself never gets it.
     """
@@ -69,6 +70,8 @@ class OpenBao:
     addr: str
     role_id: str
     secret_id: str = field(repr=False)
+    console_role_id: str
+    console_secret_id: str = field(repr=False)
     passwords: dict[str, str] = field(repr=False)
     root_token: str = field(repr=False)
     audit_file: Path
@@ -116,6 +119,8 @@ def start_openbao(children: Children, port: int | None = None, tls: TlsFiles | N
         addr=addr,
         role_id=access.role_id,
         secret_id=access.secret_id,
+        console_role_id=access.console_role_id,
+        console_secret_id=access.console_secret_id,
         passwords=access.passwords,
         root_token=root_token,
         audit_file=folder / "audit.log",

@@ -51,7 +51,7 @@ def start_server(children: Children, database_url: str, port: int) -> PrefectSer
     Raises:
         UnavailableError: it does not come up.
     """
-    url = f"http://127.0.0.1:{port}"
+    url = server_url(port)
     home = children.state / "prefect"
     variables = prefect_environment(children.state, f"{url}/api") | _server_settings(home, url, port, database_url)
     argv = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app", "--host", "127.0.0.1",
@@ -59,6 +59,11 @@ def start_server(children: Children, database_url: str, port: int) -> PrefectSer
     child = children.start(Command("prefect-server", argv, variables, home))
     wait_for_page(child, f"{url}/api/ready")
     return PrefectServer(child, url)
+
+
+def server_url(port: int) -> str:
+    """Address of a server's pages on this machine."""
+    return f"http://127.0.0.1:{port}"
 
 
 def create_pool(server: PrefectServer) -> None:
@@ -115,6 +120,22 @@ def run_now(client: httpx.Client, api_url: str, deployment: str) -> str:
             break
         time.sleep(_POLL_S)
     made = client.post(f"{api_url}/deployments/{found}/create_flow_run", json={"state": {"type": "SCHEDULED"}})
+    return str(made.raise_for_status().json()["id"])
+
+
+def suspended_run(client: httpx.Client, api_url: str, deployment: str, parameters: Mapping[str, str]) -> str:
+    """Make a run of a deployment (`flow/name`) that is suspended from the start, and give its id.
+
+    Whoever resumes it has it taken up by a worker, as one that has suspended itself.
+
+    Raises:
+        httpx.HTTPError: Prefect does not answer, or answers no.
+    """
+    found = client.get(f"{api_url}/deployments/name/{deployment}").raise_for_status().json()["id"]
+    suspended = {"type": "PAUSED", "name": "Suspended", "state_details": {"pause_reschedule": True}}
+    name = f"{deployment.partition('/')[0]} {parameters['key']}"
+    asked = {"name": name, "state": suspended, "parameters": parameters, "tags": ["keyturn", "example"]}
+    made = client.post(f"{api_url}/deployments/{found}/create_flow_run", json=asked)
     return str(made.raise_for_status().json()["id"])
 
 

@@ -3,8 +3,11 @@
 ::
 
     postgres ──► prefect server ──► pool ──► deploy ─┐
-        └──► migrate                                 ├──► worker
+        └──► migrate ──► console                     ├──► worker
     openbao, twins ──────────────────────────────────┘
+
+With an example fleet, and only at the first start in a folder: migrate, openbao ──► fleet ──► twins. Its runs are made
+after deploy.
 
 Everything lies in one folder and can be resumed from it, also after `kill -9`.
 """
@@ -13,22 +16,28 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
+from secrets import token_urlsafe
+from typing import TYPE_CHECKING
 
 from keyturn.sandbox.assets import asset
 from keyturn.sandbox.clocks import advance, clock_file
+from keyturn.sandbox.console import WEBHOOKS, Console, Replica, start_console, url_at
 from keyturn.sandbox.files import locked, write_private
 from keyturn.sandbox.openbao import OpenBao, start_openbao
 from keyturn.sandbox.ports import Ports
 from keyturn.sandbox.postgres import Postgres, start_postgres
-from keyturn.sandbox.prefect import PrefectServer, create_pool, deploy, start_server, start_worker
+from keyturn.sandbox.prefect import PrefectServer, create_pool, deploy, server_url, start_server, start_worker
 from keyturn.sandbox.processes import Child, Children
-from keyturn.sandbox.twin_servers import TwinOptions, Twins, start_twins
+from keyturn.sandbox.twin_servers import Keys, TwinOptions, Twins, start_twins, twin_url
+
+if TYPE_CHECKING:
+    from keyturn.sandbox.fleet import Fleet
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +50,8 @@ class Stack:
         prefect_yaml: the deployments; keyturn's own by default.
         settings: more of keyturn's settings, for the worker and for people's commands.
         prepare: fills the databases and Vault before the tables are migrated and Prefect looks. Called in a thread.
+        console: whether the web console is started, too.
+        fleet: whether a new folder gets an example fleet.
     """
 
     state: Path
@@ -49,6 +60,8 @@ class Stack:
     prefect_yaml: Path | None = None
     settings: dict[str, str] = field(default_factory=dict)
     prepare: Callable[[Postgres, OpenBao], None] | None = None
+    console: bool = False
+    fleet: bool = False
 
     @contextmanager
     def up(self) -> Iterator[Running]:
@@ -67,7 +80,7 @@ class Stack:
             yield running
 
     def _bring_up(self, children: Children, ports: Ports) -> Running:
-        with ThreadPoolExecutor(max_workers=9) as threads:  # one for each part: a part waits for others in its thread
+        with ThreadPoolExecutor(max_workers=12) as threads:  # one for each part: a part waits for others in its thread
             try:
                 return self._all(threads, children, ports)
             except BaseException:
@@ -75,21 +88,22 @@ class Stack:
                 raise
 
     def _all(self, threads: ThreadPoolExecutor, children: Children, ports: Ports) -> Running:
-        begin, prefect_port = threads.submit, ports.of("prefect")
-        openbao = begin(start_openbao, children, ports.of("openbao"))
-        twins = begin(start_twins, children, ports.of("gong"), ports.of("stackone"), self.twins)
+        begin, port = threads.submit, {name: ports.of(name) for name in self._servers}
+        Keys.of(children.state)  # made here, and only read by whoever needs them
+        openbao = begin(start_openbao, children, port["openbao"])
         empty = begin(start_postgres, children)
         postgres = begin(lambda: self._prepared(empty, openbao))
         migrated = begin(lambda: self.migrate(postgres.result().ledger_url))
-        prefect = begin(lambda: _prefect(children, postgres.result(), prefect_port))
+        fleet = begin(lambda: self._played(children.state, migrated, postgres, openbao))
+        twins = begin(lambda: self._twins(children, port, fleet))
+        prefect = begin(lambda: _prefect(children, postgres.result(), port["prefect"]))
         deployed = begin(lambda: deploy(children, prefect.result(), self.prefect_yaml or asset("prefect.yaml")))
-        more = {"KEYTURN_SANDBOX_CLOCK": str(clock_file(children.state))} | self.settings
-        environment = begin(
-            lambda: _environment(postgres.result(), openbao.result(), twins.result(), prefect.result()) | more
-        )
+        bound = begin(lambda: _bound(fleet, deployed, prefect))
+        environment = begin(lambda: self._environment(children.state, postgres, openbao, port))
         worker = begin(lambda: start_worker(children, prefect.result(), environment.result()))
-        parts = (openbao, twins, empty, postgres, migrated, prefect, deployed, environment, worker)
-        for part in as_completed(parts):
+        console = begin(lambda: self._console(children, migrated, openbao, environment))
+        parts = (openbao, empty, postgres, migrated, fleet, twins, prefect, deployed, bound, environment, worker)
+        for part in as_completed((*parts, console)):
             part.result()  # the first that failed, before those that waited for it
         return Running(
             children=children,
@@ -99,13 +113,62 @@ class Stack:
             prefect=prefect.result(),
             worker=worker.result(),
             environment=environment.result(),
+            console=console.result(),
         )
+
+    @property
+    def _servers(self) -> Sequence[str]:
+        """Which servers need a TCP port."""
+        return ("prefect", "openbao", "gong", "stackone", *(("console",) if self.console else ()))
 
     def _prepared(self, empty: Future[Postgres], openbao: Future[OpenBao]) -> Postgres:
         """The databases, filled by whoever wants to fill them; only then does anything wait for Vault."""
         if self.prepare is not None:
             self.prepare(empty.result(), openbao.result())
         return empty.result()
+
+    def _played(
+        self, state: Path, migrated: Future[None], postgres: Future[Postgres], openbao: Future[OpenBao]
+    ) -> Fleet | None:
+        """The example fleet, if it is wanted and the folder is new; before the twins are there."""
+        if not self.fleet:
+            return None
+        from keyturn.sandbox import fleet  # noqa: PLC0415  most sandboxes have none, and it takes its time
+
+        migrated.result()
+        return fleet.play(state, postgres.result(), openbao.result()) if fleet.is_wanted(state) else None
+
+    def _twins(self, children: Children, port: Mapping[str, int], fleet: Future[Fleet | None]) -> Twins:
+        fleet.result()
+        url = f"{url_at(port['console'])}{WEBHOOKS}" if self.console else None
+        return start_twins(children, port["gong"], port["stackone"], replace(self.twins, webhook_url=url))
+
+    def _environment(
+        self, state: Path, postgres: Future[Postgres], openbao: Future[OpenBao], port: Mapping[str, int]
+    ) -> dict[str, str]:
+        """What everybody is told. Twins and Prefect's server need not be there yet: where they will be is known."""
+        told = _environment(postgres.result(), openbao.result(), Keys.of(state), port)
+        told["KEYTURN_SANDBOX_CLOCK"] = str(clock_file(state))
+        if self.console:
+            told["KEYTURN_CONSOLE__URL"] = url_at(port["console"])
+            told["KEYTURN_CONSOLE__PORT"] = str(port["console"])
+            told["KEYTURN_CONSOLE__SIGN_IN_LINKS"] = "true"
+            told["KEYTURN_CONSOLE__METRICS_TOKEN"] = token_urlsafe(24)
+        return told | self.settings
+
+    def _console(
+        self,
+        children: Children,
+        migrated: Future[None],
+        openbao: Future[OpenBao],
+        environment: Future[dict[str, str]],
+    ) -> Console | None:
+        if not self.console:
+            return None
+        migrated.result()
+        told = environment.result()
+        replica = Replica("console", int(told["KEYTURN_CONSOLE__PORT"]), told, Keys.of(children.state).webhooks)
+        return start_console(children, openbao.result(), replica)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +178,7 @@ class Running:
     Attributes:
         worker: the process worker; `restart_worker` makes another one.
         environment: what keyturn's command line and the worker need to use all this. Holds secrets.
+        console: the web console, if it was wanted.
     """
 
     children: Children
@@ -124,6 +188,7 @@ class Running:
     prefect: PrefectServer
     worker: Child
     environment: Mapping[str, str] = field(repr=False)
+    console: Console | None = None
 
     @property
     def logs(self) -> Path:
@@ -138,7 +203,8 @@ class Running:
     @property
     def links(self) -> Mapping[str, str]:
         """Pages for people, by what they are."""
-        return {
+        console = {"keyturn's console": self.console.url} if self.console else {}
+        return console | {
             "Prefect": self.prefect.url,
             "Gong's Admin center (twin)": self.twins.gong,
             "StackOne's dashboard (twin)": self.twins.stackone,
@@ -168,7 +234,16 @@ def _prefect(children: Children, postgres: Postgres, port: int) -> PrefectServer
     return server
 
 
-def _environment(postgres: Postgres, openbao: OpenBao, twins: Twins, prefect: PrefectServer) -> dict[str, str]:
+def _bound(fleet: Future[Fleet | None], deployed: Future[None], prefect: Future[PrefectServer]) -> None:
+    """The fleet's runs, while the first round of the watch still has to start its process."""
+    deployed.result()
+    played = fleet.result()
+    if played is not None:
+        played.bind(prefect.result())
+
+
+def _environment(postgres: Postgres, openbao: OpenBao, keys: Keys, port: Mapping[str, int]) -> dict[str, str]:
+    gong, stackone = twin_url(port["gong"]), twin_url(port["stackone"])
     return {
         "KEYTURN_LEDGER__URL": postgres.ledger_url,
         "KEYTURN_VAULT__ADDR": openbao.addr,
@@ -176,14 +251,14 @@ def _environment(postgres: Postgres, openbao: OpenBao, twins: Twins, prefect: Pr
         "KEYTURN_VAULT__AUTH": "approle",
         "KEYTURN_VAULT__ROLE_ID": openbao.role_id,
         "KEYTURN_VAULT__SECRET_ID": openbao.secret_id,
-        "KEYTURN_STACKONE__BASE_URL": twins.stackone,
-        "KEYTURN_STACKONE__API_KEY": twins.api_key,
-        "KEYTURN_STACKONE__SPEC_URL": f"{twins.stackone}/oas/stackone.json",
-        "KEYTURN_STACKONE__DASHBOARD_URL": twins.stackone,
-        "KEYTURN_GONG__TOKEN_URL": f"{twins.gong}/oauth2/generate-customer-token",
-        "KEYTURN_GONG__AUTHORIZE_URL": f"{twins.gong}/oauth2/authorize",
-        "KEYTURN_GONG__ADMIN_URL": twins.gong,
-        "PREFECT_API_URL": prefect.api_url,
+        "KEYTURN_STACKONE__BASE_URL": stackone,
+        "KEYTURN_STACKONE__API_KEY": keys.api,
+        "KEYTURN_STACKONE__SPEC_URL": f"{stackone}/oas/stackone.json",
+        "KEYTURN_STACKONE__DASHBOARD_URL": stackone,
+        "KEYTURN_GONG__TOKEN_URL": f"{gong}/oauth2/generate-customer-token",
+        "KEYTURN_GONG__AUTHORIZE_URL": f"{gong}/oauth2/authorize",
+        "KEYTURN_GONG__ADMIN_URL": gong,
+        "PREFECT_API_URL": f"{server_url(port['prefect'])}/api",
     }
 
 

@@ -24,11 +24,13 @@ class TwinOptions:
         client_secret: what the next integration made in the Gong twin gets; by default the twin thinks of one.
         gong: switches of the Gong twin, by name.
         stackone: switches of the StackOne twin, by name.
+        webhook_url: where StackOne's events go; `None` for nowhere.
     """
 
     client_secret: str | None = field(default=None, repr=False)
     gong: Mapping[str, str] = field(default_factory=dict)
     stackone: Mapping[str, str] = field(default_factory=dict)
+    webhook_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +49,52 @@ class Twins:
     children: tuple[Child, Child]
 
 
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What the StackOne twin's project has, the same at every start.
+
+    Attributes:
+        api: its API key.
+        webhooks: what its events are signed with.
+    """
+
+    api: str = field(repr=False)
+    webhooks: str = field(repr=False)
+
+    @classmethod
+    def of(cls, state: Path) -> Keys:
+        """Those kept in a sandbox's folder, made if there are none."""
+        kept = state / "twins.json"
+        if not kept.exists():
+            made = {name: secrets.token_urlsafe(24) for name in ("TWIN_API_KEY", "TWIN_WEBHOOK_SECRET")}
+            write_private(kept, json.dumps(made))
+        known: dict[str, str] = json.loads(kept.read_text())
+        return cls(known["TWIN_API_KEY"], known["TWIN_WEBHOOK_SECRET"])
+
+
+def twin_url(port: int) -> str:
+    """Address of a twin on this machine."""
+    return f"http://127.0.0.1:{port}"
+
+
 def start_twins(children: Children, gong_port: int, stackone_port: int, options: TwinOptions) -> Twins:
     """Start both; each keeps its state in a file, so they can be resumed.
 
     Raises:
         UnavailableError: one does not come up.
     """
-    gong, stackone = f"http://127.0.0.1:{gong_port}", f"http://127.0.0.1:{stackone_port}"
-    keys = _keys(children.state / "twins.json")
+    gong, stackone = twin_url(gong_port), twin_url(stackone_port)
+    keys = Keys.of(children.state)
     secret = {"TWIN_CLIENT_SECRET": options.client_secret} if options.client_secret else {}
     arguments = ["--deliver", f"{_STACKONE}={stackone}", *_switches(options.gong)]
     first = _start(children, "gong", gong_port, arguments, secret)
-    second = _start(children, "stackone", stackone_port, ["--gong", gong, *_switches(options.stackone)], keys)
+    webhooks = ["--webhook-url", options.webhook_url] if options.webhook_url else []
+    arguments = ["--gong", gong, *webhooks, *_switches(options.stackone)]
+    secret = {"TWIN_API_KEY": keys.api, "TWIN_WEBHOOK_SECRET": keys.webhooks}
+    second = _start(children, "stackone", stackone_port, arguments, secret)
     for child, url in ((first, gong), (second, stackone)):
         wait_for_page(child, f"{url}/_twin/effects")
-    return Twins(gong, stackone, keys["TWIN_API_KEY"], (first, second))
+    return Twins(gong, stackone, keys.api, (first, second))
 
 
 def _start(children: Children, name: str, port: int, arguments: list[str], secrets_: Mapping[str, str]) -> Child:
@@ -82,11 +115,3 @@ def _start(children: Children, name: str, port: int, arguments: list[str], secre
 
 def _switches(options: Mapping[str, str]) -> list[str]:
     return [text for name, value in options.items() for text in ("--option", f"{name}={value}")]
-
-
-def _keys(kept: Path) -> dict[str, str]:
-    if not kept.exists():
-        keys = {name: secrets.token_urlsafe(24) for name in ("TWIN_API_KEY", "TWIN_WEBHOOK_SECRET")}
-        write_private(kept, json.dumps(keys))
-    known: dict[str, str] = json.loads(kept.read_text())
-    return known

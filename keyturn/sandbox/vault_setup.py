@@ -26,7 +26,7 @@ PEOPLE = {
     "grace": ("gong_admin",),
 }
 _KEPT_VERSIONS = 100  # so many that a current version is never pruned by pending ones that came after it
-_WORKER = {"token_policies": ["keyturn-worker"], "token_ttl": "1h", "token_max_ttl": "24h"}
+_ROLES = {"keyturn-worker": "approle.json", "keyturn-console": "console.json"}
 _INTAKE = {
     "allowed_policies": ["keyturn-intake"],
     "orphan": False,
@@ -40,10 +40,12 @@ _INTAKE = {
 
 @dataclass(frozen=True)
 class Access:
-    """How workers and people sign in."""
+    """How workers, the console and people sign in."""
 
     role_id: str
     secret_id: str
+    console_role_id: str
+    console_secret_id: str
     passwords: dict[str, str]
 
     def __repr__(self) -> str:
@@ -51,7 +53,9 @@ class Access:
 
 
 def set_up(api: VaultApi, state: Path) -> Access:
-    """Make mounts, key, policies, roles and people; keep the sandbox's passwords in `people.json` and `approle.json`.
+    """Make mounts, keys, policies, roles and people.
+
+    The sandbox's passwords are kept in `people.json`, `approle.json` (the worker's) and `console.json`.
 
     Args:
         api: with an administrator's token.
@@ -61,8 +65,8 @@ def set_up(api: VaultApi, state: Path) -> Access:
     for file in sorted(asset("deployments/vault").glob("*.hcl")):
         api.write(f"sys/policies/acl/{file.stem}", {"policy": file.read_text()})
     api.write("auth/token/roles/keyturn-intake", _INTAKE)
-    role_id, secret_id = _worker(api, state / "approle.json")
-    return Access(role_id, secret_id, _people(api, state / "people.json"))
+    worker, console = (_role(api, name, state / file) for name, file in _ROLES.items())
+    return Access(*worker, *console, _people(api, state / "people.json"))
 
 
 def _mounts(api: VaultApi) -> None:
@@ -93,9 +97,9 @@ def _configure_versions(api: VaultApi, within_s: float = 15.0) -> None:
             return
 
 
-def _worker(api: VaultApi, kept: Path) -> tuple[str, str]:
-    role = "auth/approle/role/keyturn-worker"
-    api.write(role, _WORKER)
+def _role(api: VaultApi, name: str, kept: Path) -> tuple[str, str]:
+    role = f"auth/approle/role/{name}"
+    api.write(role, {"token_policies": [name], "token_ttl": "1h", "token_max_ttl": "24h"})
     role_id = str(api.read(f"{role}/role-id")["data"]["role_id"])
     secret_id = str(json.loads(kept.read_text())["secret_id"]) if kept.exists() else ""
     if secret_id and _is_known(api, role, secret_id):

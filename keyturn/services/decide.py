@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from uuid import UUID
 
 from keyturn.domain.gate import Gate, GateKind, GateState, Person
 from keyturn.domain.integration import IntegrationKey
@@ -30,17 +31,21 @@ def approve(ledger: Ledger, runs: Runs, person: Person, key: IntegrationKey, dig
     return Decided(gate, pass_on(ledger, runs, gate))
 
 
-def reject(ledger: Ledger, runs: Runs, person: Person, key: IntegrationKey, reason: str) -> Decided:
-    """Say no at the newest open gate of the integration that asks this person; the attempt ends.
+def reject(
+    ledger: Ledger, runs: Runs, person: Person, key: IntegrationKey, reason: str, gate_id: UUID | None = None
+) -> Decided:
+    """Say no at the gate that was seen, or else at the newest open one that asks this person; the attempt ends.
 
     Raises:
         RefusedError: nothing is open, or the decision does not count.
     """
-    gates = ledger.gates(key=key)
+    gates = [g for g in ledger.gates(key=key) if gate_id in (None, g.id)]
     if not gates:
         raise GateClosedError(str(key), "nothing is being asked about this integration", "See `keyturn status`.")
     asked = next((g for g in reversed(gates) if person.groups & set(g.groups)), gates[0])
     with ledger.deciding(key, asked.kind) as at:
+        if at.gate.id != asked.id:
+            raise GateClosedError(str(key), "the question was asked anew in the meantime", "Read it again.")
         gate = at.decide(person, approved=False, digest=at.gate.digest, note=reason, answer={})
     return Decided(gate, pass_on(ledger, runs, gate))
 

@@ -63,10 +63,14 @@ def journey(ledger: Ledger, key: IntegrationKey) -> Journey:
     attempts = ledger.attempts(key)
     if not attempts:
         return Journey(key, None, tuple(Step(s, StepState.LATER, None, "") for s in STAGES), ())
-    attempt = attempts[0]
+    return journey_of(ledger, attempts[0])
+
+
+def journey_of(ledger: Ledger, attempt: Attempt) -> Journey:
+    """One attempt with all its stages, and what it asks now."""
     receipts = {r.stage: r for r in ledger.receipts(attempt.id)}
-    gates = [g for g in ledger.gates(key=key) if g.attempt_id == attempt.id]
-    return Journey(key, attempt, _steps(attempt, receipts, gates), tuple(gates))
+    gates = [g for g in ledger.gates(key=attempt.key) if g.attempt_id == attempt.id]
+    return Journey(attempt.key, attempt, _steps(attempt, receipts, gates), tuple(gates))
 
 
 def waits_for(gate: Gate, key: IntegrationKey) -> str:  # noqa: PLR0911  one a kind
@@ -106,7 +110,7 @@ _STAGE_OF_GATE = {
 }
 
 
-def _stage_of(gate: Gate, attempt: Attempt) -> Stage:
+def stage_of(gate: Gate, attempt: Attempt) -> Stage:
     """The stage that waits at a gate."""
     if gate.question.get("second"):
         return Stage.GONG_ROTATION  # a second click is approved, too
@@ -116,7 +120,7 @@ def _stage_of(gate: Gate, attempt: Attempt) -> Stage:
 
 
 def _steps(attempt: Attempt, receipts: Mapping[Stage, Receipt], gates: Sequence[Gate]) -> tuple[Step, ...]:
-    waiting = {_stage_of(g, attempt): g for g in gates}
+    waiting = {stage_of(g, attempt): g for g in gates}
     steps: list[Step] = []
     met_open = False
     for stage in stages_of(attempt.kind):
@@ -161,7 +165,8 @@ def _said(receipt: Receipt) -> str:  # noqa: C901, PLR0911, PLR0912  one a stage
         case Stage.PREFLIGHT:
             return f"probe {body['probe_before']}, writer {body['writer']}, {body['channels']} channels"
         case Stage.STAGE_SECRET:
-            return f"version {body['version']} is pending; the older one dies at {body['grace_ends_at']}"
+            dies_at = datetime.fromisoformat(str(body["grace_ends_at"]))
+            return f"version {body['version']} is pending; the older one dies at {dies_at:%Y-%m-%d %H:%M} UTC"
         case Stage.PROBE_SECRET:
             return f"probe: {body['probe']}"
         case Stage.APPLY | Stage.ROLL_BACK:

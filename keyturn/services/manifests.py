@@ -17,7 +17,7 @@ from keyturn.services.logo import Logo, read_logo
 from keyturn.services.manifest_shape import shape
 from keyturn.services.manifest_text import LARGEST_FILE, Text, parse
 
-__all__ = ["Loaded", "Logo", "check", "every", "find", "load", "read_logo", "schema", "seal"]
+__all__ = ["Loaded", "Logo", "check", "every", "find", "load", "read_logo", "schema", "seal", "sealed_of"]
 
 AskLinks = Callable[[Mapping[str, str]], Sequence[Finding]]
 
@@ -116,6 +116,22 @@ def check(loaded: Loaded, actions: Sequence[ActionInfo] | None = None, *, ask: A
         links = links_of(loaded.draft.gong).items()
         found += ask({where: link for where, link in links if not _touches(where, errors(found))})
     return placed(found, loaded.lines)
+
+
+def sealed_of(folder: Path, key_or_path: str, actions: Callable[[], Sequence[ActionInfo]]) -> SealedManifest:
+    """The sealed manifest that a text names.
+
+    Args:
+        folder: of the manifests.
+        key_or_path: as for `find`.
+        actions: asks StackOne what it offers; only asked if the manifest derives scopes from actions.
+
+    Raises:
+        ManifestError: there is no such manifest, or lint finds errors; all of them are named.
+    """
+    loaded = load(find(folder, key_or_path))
+    wanted = loaded.manifest.stackone.actions if loaded.manifest else ()
+    return seal(loaded, actions() if wanted else ())
 
 
 def seal(loaded: Loaded, actions: Sequence[ActionInfo]) -> SealedManifest:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from keyturn.domain.difference import differences
 from keyturn.domain.manifest import SealedManifest
 from keyturn.domain.profile import matching
 from keyturn.errors import KeyturnError
@@ -92,23 +93,7 @@ class Planning:
             return ["everything is new"]
         if registered.digest == sealed.digest:
             return ["nothing has changed since it was registered"]
-        return list(_changes(registered, sealed))
-
-
-def _changes(old: SealedManifest, new: SealedManifest) -> list[str]:
-    before, after = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
-    names = sorted(n for n in before.keys() | after.keys() if before.get(n) != after.get(n))
-    return [f"{n} has changed" if n.startswith("logo_") else f"{n}: {before.get(n)} → {after.get(n)}" for n in names]
-
-
-def _flat(tree: dict[str, object], prefix: str = "") -> dict[str, object]:
-    flat: dict[str, object] = {}
-    for name, value in tree.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = value
-    return flat
+        return [str(each) for each in differences(registered, sealed)]
 
 
 def _steps(sealed: SealedManifest) -> tuple[str, ...]:

@@ -21,7 +21,6 @@ from keyturn.wiring import Ports
 from tests.services.conftest import (  # noqa: F401  fixtures
     clock,
     engine_of,
-    environ,
     ledger_url,
     new_ports,
     new_world,
@@ -31,6 +30,7 @@ from tests.services.conftest import (  # noqa: F401  fixtures
     twins,
     world,
 )
+from tests.services.conftest import environ as environ_of_services  # noqa: F401  a fixture
 from tests.services.world import World
 
 ORIGIN = "https://console.example"
@@ -96,6 +96,12 @@ class Console:
         """Close every browser."""
         for client in self._open:
             client.close()
+
+
+@pytest.fixture
+def environ(environ_of_services: dict[str, str]) -> dict[str, str]:  # noqa: F811  the fixture's namesake
+    """What keyturn is told from outside, the console's address besides."""
+    return environ_of_services | {"KEYTURN_CONSOLE__URL": ORIGIN}
 
 
 @pytest.fixture

@@ -276,6 +276,18 @@ def test_all_or_nothing(ledger: Ledger, clock: FakeClock) -> None:
     ledger.begin_execution(run.attempt_id, None)
 
 
+def test_one_gate(ledger: Ledger, clock: FakeClock) -> None:
+    """A gate is found by its id, open or not, with what was decided there; an id that nobody gave out is refused."""
+    run = _turn(ledger)
+    gate = _ask(ledger, run, clock, GateKind.APPROVE)
+    assert ledger.gate(gate.id) == gate
+    decided = _say(ledger, GateKind.APPROVE, _person("dan", "approver"), run.digest)
+    assert ledger.gate(gate.id) == decided
+    assert [d.person_name for d in ledger.gate(gate.id).decisions] == ["dan"]
+    with pytest.raises(RefusedError, match="does not exist"):
+        ledger.gate(uuid4())
+
+
 def test_receipts(ledger: Ledger, clock: FakeClock) -> None:
     """The first receipt stands, comes back as plain JSON, and they are listed in the order of the stages."""
     run = _turn(ledger)

@@ -22,8 +22,10 @@ FOLDER = Path(__file__).parents[2] / "deployments" / "vault"
 COMPARED = [
     "auth/token/roles/keyturn-intake",
     "auth/approle/role/keyturn-worker",
+    "auth/approle/role/keyturn-console",
     "keyturn/config",
     "sys/policies/acl/keyturn-worker",
+    "sys/policies/acl/keyturn-console",
     "sys/policies/acl/keyturn-gong_admin",
     "sys/policies/acl/keyturn-operator",
 ]

@@ -162,6 +162,13 @@ class FakeLedger:
         mine = (g for g in self.rows.tables.gates.values() if key is None or g.key == key)
         return [g for g in mine if g.state is GateState.OPEN or not only_open]
 
+    def gate(self, gate_id: UUID) -> Gate:
+        """One gate."""
+        found = self.rows.tables.gates.get(gate_id)
+        if found is None:
+            raise RefusedError(f"gate {gate_id}", "does not exist", "Look at `keyturn gates` for what is open.")
+        return found
+
     def exclusive(self, execution: Execution) -> AbstractContextManager[FakeWork]:
         """Hold the attempt."""
         return self._exclusive(execution)

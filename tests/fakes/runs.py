@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from uuid import UUID, uuid4
 
 from keyturn.domain.attempt import Attempt
 from keyturn.errors import KeyturnError
-from keyturn.ports import RunState
+from keyturn.ports import LogLine, RunState
 
 RunKey = tuple[UUID, int, UUID | None]
 
@@ -22,12 +23,16 @@ class FakeRuns:
         resumes: every resume that was asked for, taken or not.
         failures: raised by the next calls, one each.
         for_s: for how many seconds a run has been in its state; tests set it.
+        rounds: how often the watch was asked for.
+        logs: what runs have logged, the oldest line first; tests set it.
     """
 
     states: dict[UUID, RunState] = field(default_factory=dict)
     resumes: list[UUID] = field(default_factory=list)
     failures: list[KeyturnError] = field(default_factory=list)
     for_s: dict[UUID, float] = field(default_factory=dict)
+    rounds: int = 0
+    logs: dict[UUID, list[LogLine]] = field(default_factory=dict)
     _by_key: dict[RunKey, UUID] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -57,7 +62,10 @@ class FakeRuns:
             return self.states.get(flow_run_id, RunState.UNKNOWN)
 
     def ask_for_watch(self) -> None:
-        """Nobody watches here."""
+        """Nobody watches here, but it is counted."""
+        with self._lock:
+            self._fail_if_told()
+            self.rounds += 1
 
     def state_for_s(self, flow_run_id: UUID) -> float:
         """What a test says."""
@@ -66,6 +74,12 @@ class FakeRuns:
     def url(self, flow_run_id: UUID) -> str:
         """A page that nobody serves."""
         return f"http://prefect.invalid/runs/flow-run/{flow_run_id}"
+
+    def log(self, flow_run_id: UUID, limit: int) -> Sequence[LogLine]:
+        """What a test has it say."""
+        with self._lock:
+            self._fail_if_told()
+            return self.logs.get(flow_run_id, [])[-limit:]
 
     def _fail_if_told(self) -> None:
         if self.failures:

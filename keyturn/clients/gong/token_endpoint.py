@@ -34,7 +34,7 @@ from authlib.oauth2.auth import ClientAuth
 from keyturn.clients.answer import Answer, Call
 from keyturn.clients.budget import Budget
 from keyturn.clients.gong.explanation import DISABLED, explanation_of
-from keyturn.clients.transport import Transport, Vendor
+from keyturn.clients.transport import Count, Transport, Vendor, uncounted
 from keyturn.domain.credential import Credential, Probe, ProbeOutcome
 from keyturn.domain.manifest import REDIRECT_URI
 from keyturn.errors import RateLimitedError, TransientError
@@ -60,12 +60,12 @@ _OAUTH_CODES: Final = frozenset(
 )
 
 
-def token_endpoint(settings: GongSettings, clock: Clock) -> TokenEndpoint:
+def token_endpoint(settings: GongSettings, clock: Clock, count: Count = uncounted) -> TokenEndpoint:
     """The endpoint of the settings, or the one that asks nobody when the probe is switched off."""
     if not settings.probe:
         return DisabledTokenEndpoint()
     url = str(settings.token_url)
-    return GongTokenEndpoint(url, Transport(Vendor("Gong", url), Budget.gong(clock), clock))
+    return GongTokenEndpoint(url, Transport(Vendor("Gong", url), Budget.gong(clock), clock, count=count))
 
 
 class DisabledTokenEndpoint:

@@ -9,7 +9,7 @@ from typing import Final
 import httpx
 
 from keyturn.clients.budget import Budget
-from keyturn.clients.transport import Transport, Vendor
+from keyturn.clients.transport import Count, Transport, Vendor, uncounted
 from keyturn.errors import ConfigurationError
 from keyturn.ports import Clock
 from keyturn.settings import StackOneSettings
@@ -28,13 +28,15 @@ REMEDIES: Final[Mapping[int, str]] = {
 }
 
 
-def connect(settings: StackOneSettings, clock: Clock, wire: httpx.BaseTransport | None = None) -> Transport:
+def connect(
+    settings: StackOneSettings, clock: Clock, wire: httpx.BaseTransport | None = None, *, count: Count = uncounted
+) -> Transport:
     """A transport for the project that the API key belongs to. One for each process, so that its budget is one."""
     key = settings.api_key.get_secret_value()
     basic = base64.b64encode(f"{key}:".encode()).decode()
     hidden = (key, basic) if key else ()
     vendor = Vendor("StackOne", str(settings.base_url), ApiKey(key), hidden, REMEDIES)
-    return Transport(vendor, Budget.stackone(clock), clock, wire)
+    return Transport(vendor, Budget.stackone(clock), clock, wire, count=count)
 
 
 class ApiKey(httpx.BasicAuth):

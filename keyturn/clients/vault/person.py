@@ -24,7 +24,7 @@ from keyturn.ports import Reveal
 from keyturn.settings import VaultSettings
 
 _GROUP = "keyturn-"
-_WORKER = "keyturn-worker"
+_SERVICES = {"keyturn-worker": "keyturn's worker", "keyturn-console": "keyturn's console"}
 _INTAKE = "auth/token/create/keyturn-intake"
 _REVEAL_TTL_S = 300
 _TRIES = 3
@@ -162,8 +162,8 @@ def _person(token: Mapping[str, Any]) -> Person:
     policies = frozenset([*(token.get("policies") or []), *(token.get("identity_policies") or [])])
     if not token.get("entity_id"):
         raise NotPermittedError("you", "hold a Vault token that belongs to no person (root, or made by hand)", _SIGN_IN)
-    if _WORKER in policies:
-        raise NotPermittedError("you", "hold the token of keyturn's worker, which is no person", _SIGN_IN)
+    for policy in policies & _SERVICES.keys():
+        raise NotPermittedError("you", f"hold the token of {_SERVICES[policy]}, which is no person", _SIGN_IN)
     return Person(
         id=f"vault:entity/{token['entity_id']}",
         name=token["display_name"],

@@ -17,6 +17,7 @@ from keyturn.errors import ConfigurationError, UnavailableError
 from keyturn.settings import VaultAuth, VaultSettings
 
 WORKER_POLICY = "deployments/vault/keyturn-worker.hcl"
+OWN_POLICY = f"{WORKER_POLICY}, or the console's with keyturn-console.hcl"
 PERSON_POLICY = "deployments/vault/keyturn-gong_admin.hcl"
 _RENEW_AT = 0.8  # of a token's life: early enough that it does not run out under a call in flight
 
@@ -42,7 +43,7 @@ class VaultSession:
         self.addr = str(settings.addr).rstrip("/")
         self._settings, self._now = settings, now
         self._by_role = token is None and settings.auth is VaultAuth.APPROLE
-        self._policy_file = WORKER_POLICY if token is None else PERSON_POLICY
+        self._policy_file = OWN_POLICY if token is None else PERSON_POLICY
         self._token = "" if self._by_role else _sendable(settings.token.get_secret_value() if token is None else token)
         self._renew_at = 0.0
         self._lock = threading.Lock()
