@@ -85,6 +85,6 @@ def routes_of(routes: Iterable[BaseRoute]) -> Iterator[APIRoute]:
 
 def _require_rules(app: FastAPI) -> None:
     """Refuse to start with a route that nobody has thought about. The guard would refuse it anyway."""
-    served = {(method, route.path) for route in routes_of(app.routes) for method in route.methods}
+    served = {(method, route.path) for route in routes_of(app.routes) for method in route.methods or ()}
     if unknown := served - RULES.keys():
         raise LookupError(f"routes without a rule: {sorted(unknown)}")

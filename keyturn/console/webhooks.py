@@ -42,6 +42,7 @@ router = APIRouter()
 
 LARGEST = 64 * 1024
 _PATIENCE_S = 10.0
+_HANG_UP = {"Connection": "close"}  # otherwise the rest would still be taken, and thrown away
 _log = logging.getLogger(__name__)
 
 
@@ -74,9 +75,9 @@ async def _body(request: Request) -> bytes:
             async for chunk in request.stream():
                 body += chunk
                 if len(body) > LARGEST:
-                    raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "is larger than any webhook")
+                    raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "is larger than any webhook", _HANG_UP)
     except TimeoutError:
-        raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, "came too slowly") from None
+        raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, "came too slowly", _HANG_UP) from None
     except ClientDisconnect:
         raise HTTPException(HTTPStatus.BAD_REQUEST, "broke off") from None
     return bytes(body)

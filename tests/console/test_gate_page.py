@@ -251,8 +251,7 @@ def test_consent(world: World, sit: Callable[..., Seat]) -> None:
     assert f"Account of Acme {world.key.tenant}-1" in words_of(page)
     world.consent(world.link(), approve=False)
     world.go_on()
-    print(world.gate(GateKind.CONSENT).question)
-    assert "Consent was cancelled at the newest link" in words_of(grace.open(gate))
+    assert "Consent was not given at the newest link (access_denied: Consent was denied)" in words_of(grace.open(gate))
 
 
 def test_approving_a_rotation(turned: Turned, sit: Callable[..., Seat]) -> None:

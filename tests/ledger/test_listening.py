@@ -7,10 +7,13 @@ from contextlib import closing
 import pytest
 from sqlalchemy import Engine, text
 
-from keyturn.domain.attempt import Stage
+from keyturn.domain.attempt import STAGES, Stage
+from keyturn.domain.integration import IntegrationKey
 from keyturn.domain.manifest import SealedManifest
 from keyturn.errors import UnavailableError
+from keyturn.ledger.fleet_book import PostgresFleet
 from keyturn.ledger.repository import PostgresLedger
+from tests.fakes.clock import FakeClock
 
 
 def test_a_watcher_is_woken(
@@ -55,3 +58,36 @@ def test_a_lost_listener(ledger: PostgresLedger, sealed: Callable[..., SealedMan
         assert connection.execute(cut).all()
     with pytest.raises(UnavailableError):
         next(heard)
+
+
+def test_changes_of_the_fleet(
+    ledger: PostgresLedger, engine: Engine, clock: FakeClock, sealed: Callable[..., SealedManifest]
+) -> None:
+    """Who watches the fleet hears at once that nothing has changed yet, then which integrations did, and when none do."""
+    book = PostgresFleet(engine, clock, 20.0)
+    heard = book.changes(timeout_s=20)
+    assert next(heard) == frozenset()
+    mine, other = (ledger.open_attempt(sealed(tenant), None).attempt for tenant in ("acme", "globex"))
+    changed: set[IntegrationKey] = set()
+    while changed != {mine.key, other.key}:
+        news = next(heard)
+        assert news, "nothing comes without a change"
+        changed |= news
+    heard.close()
+    heard = book.changes(timeout_s=0.05)
+    assert [next(heard), next(heard)] == [frozenset(), frozenset()]
+    heard.close()
+
+
+def test_what_changes_together_is_heard_together(
+    ledger: PostgresLedger, engine: Engine, clock: FakeClock, sealed: Callable[..., SealedManifest]
+) -> None:
+    """Ten writes to two integrations before anybody looks are one piece of news."""
+    runs = [ledger.begin_execution(ledger.open_attempt(sealed(t), None).attempt.id, None) for t in ("acme", "globex")]
+    with closing(PostgresFleet(engine, clock, 20.0).changes(timeout_s=20)) as heard:
+        next(heard)
+        for stage in STAGES[:5]:
+            for run in runs:
+                with ledger.exclusive(run) as work:
+                    work.write_receipt(stage, {})
+        assert next(heard) == {run.key for run in runs}

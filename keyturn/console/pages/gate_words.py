@@ -169,14 +169,16 @@ def _sentence(clause: str) -> str:
 def of_last_link(last: str) -> str:
     """What became of the newest auth link, a sentence; empty when there was none."""
     status, _, more = last.partition(":")
-    words = {
-        "": "",
-        "pending": "The newest link has not led to an account yet.",
-        "expired": "The newest link has expired. Make a fresh one.",
-        "cancelled": "Consent was cancelled at the newest link. Make a fresh one to try again.",
-    }
-    if last in words:
-        return words[last]
-    if status == "error":
-        return f"The newest link ended with an error:{more or ' StackOne says nothing more'}. Make a fresh one."
-    return f"Last seen: {last}."
+    words = _LINKS.get(status)
+    if words is None:
+        return f"What was seen last: {last}."
+    return words.format(more=f" ({more.strip()})" if more.strip() else "")
+
+
+_LINKS: Mapping[str, str] = {
+    "": "",
+    "pending": "The newest link has not led to an account yet.",
+    "expired": "The newest link has expired{more}. Make a fresh one.",
+    "cancelled": "Consent was not given at the newest link{more}. Make a fresh one to try again.",
+    "error": "The newest link ended with an error{more}. Make a fresh one.",
+}

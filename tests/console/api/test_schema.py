@@ -25,6 +25,7 @@ from tests.console.conftest import ORIGIN, Console
 from tests.services.world import World
 
 CHECKS = [
+    negative_data_rejection,
     not_a_server_error,
     status_code_conformance,
     content_type_conformance,
@@ -33,7 +34,7 @@ CHECKS = [
 ]
 MODES = (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE)
 EXAMPLES = settings(
-    max_examples=4,
+    max_examples=12,
     derandomize=True,
     database=None,
     deadline=None,
@@ -61,6 +62,7 @@ def try_out(world: World, console: Console, caller: Callable[..., Caller]) -> Ca
     def run(label: str, headers: Mapping[str, str], mode: schemathesis.GenerationMode) -> int:
         method, _, path = label.partition(" ")
         sent = 0
+        codes = {}
 
         @EXAMPLES
         @given(case=schema[path][method].as_strategy(generation_mode=mode), known=st.booleans())
@@ -69,11 +71,12 @@ def try_out(world: World, console: Console, caller: Callable[..., Caller]) -> Ca
             if known and mode is schemathesis.GenerationMode.POSITIVE:
                 case.path_parameters = {name: there[name] for name in case.path_parameters or {}}
             answer = case.call(base_url=ORIGIN, headers=dict(headers))
+            codes[answer.status_code] = codes.get(answer.status_code, 0) + 1
             case.validate_response(answer, checks=CHECKS)
             sent += 1
 
         each()
-        return sent
+        return codes
 
     return run
 
