@@ -10,9 +10,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from statistics import median
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from benchmarks.fleet_lives import key_of
 from benchmarks.fleet_seed import seed
@@ -25,44 +27,112 @@ from keyturn.ledger.engine import make_engine
 from keyturn.ledger.fleet_book import PostgresFleet
 
 SMALL, LARGE = (100, 10_000), (10_000, 1_000_000)
-ROUNDS = 200
-FILTERS: Mapping[str, FleetQuery] = {
+ROUNDS, FEW_ROUNDS = 200, 20
+PARTS: Mapping[str, FleetQuery] = {
     "state live": FleetQuery(states=frozenset({FleetState.LIVE})),
     "state halted or ended": FleetQuery(states=frozenset({FleetState.HALTED, FleetState.ENDED})),
     "health unknown, by key": FleetQuery(healths=frozenset({FleetHealth.UNKNOWN}), sort=FleetSort.KEY),
-    "cause rotation overdue, by age": FleetQuery(cause=Cause.ROTATION_OVERDUE, sort=FleetSort.AGE),
-    "waits for approver, by due date": FleetQuery(group="approver", sort=FleetSort.DUE),
-    "text, one match": FleetQuery(text="00042"),
-    "text, one match, by last check": FleetQuery(text="00042", sort=FleetSort.CHECKED),
-    "text, no match": FleetQuery(text="nobody"),
+    "cause rotation_overdue, by age": FleetQuery(cause=Cause.ROTATION_OVERDUE, sort=FleetSort.AGE),
+    "waits for approver, by due": FleetQuery(group="approver", sort=FleetSort.DUE),
+    "waits for approver, by checked": FleetQuery(group="approver", sort=FleetSort.CHECKED),
+    "text 00042": FleetQuery(text="00042"),
+    "text 00042, by checked": FleetQuery(text="00042", sort=FleetSort.CHECKED),
+    "text nobody": FleetQuery(text="nobody"),
 }
-Ask = Callable[[PostgresFleet], object]
+GROUPS = ("approver", "gong-admin")
+KEY = IntegrationKey.parse(key_of(42))
+Ask = Callable[[], object]
 
 
-def asked() -> Iterator[tuple[str, Ask]]:
-    """What is measured, by name."""
+class HurryingClock(SystemClock):
+    """A clock by which a minute passes between two looks at it."""
+
+    looks = 0
+
+    def now(self) -> datetime:
+        """Later than the last time."""
+        self.looks += 1
+        return super().now() + self.looks * timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A ledger and its fleet."""
+
+    engine: Engine
+
+    @property
+    def fleet(self) -> PostgresFleet:
+        """As the console asks for it."""
+        return PostgresFleet(self.engine, SystemClock(), 10.0)
+
+    def search(self, query: FleetQuery) -> Ask:
+        """A page."""
+        fleet = self.fleet
+        return lambda: fleet.search(query)
+
+    def row(self) -> Ask:
+        """One row."""
+        fleet = self.fleet
+        return lambda: fleet.row(KEY)
+
+    def changed_row(self) -> Ask:
+        """One row that has to be made anew."""
+        fleet, mark = self.fleet, text("INSERT INTO stale (key) VALUES (:key)").bindparams(key=str(KEY))
+
+        def ask() -> None:
+            with self.engine.begin() as connection:
+                connection.execute(mark)
+            fleet.row(KEY)
+
+        return ask
+
+    def waiting(self, limit: int) -> Ask:
+        """An inbox."""
+        fleet = self.fleet
+        return lambda: fleet.waiting_for(GROUPS, limit)
+
+    def pictures(self) -> Ask:
+        """What somebody has counted."""
+        fleet = self.fleet
+        return fleet.pictures
+
+    def recount(self) -> Ask:
+        """What nobody has counted yet."""
+        return PostgresFleet(self.engine, HurryingClock(), 10.0).pictures
+
+    def fiftieth(self, sort: FleetSort) -> FleetQuery:
+        """The fiftieth page of a list."""
+        query = FleetQuery(sort=sort)
+        for _ in range(49):
+            query = FleetQuery(sort=sort, after=self.fleet.search(query).next)
+        return query
+
+
+def comparisons(small: Asked, large: Asked) -> Iterator[tuple[str, Ask, Ask, int]]:
+    """What is asked of both, and how often. The same number of rows is read from both."""
     for sort in FleetSort:
-        yield f"first page by {sort}", lambda fleet, sort=sort: fleet.search(FleetQuery(sort=sort))  # type: ignore[misc]
-    for name, query in FILTERS.items():
-        yield f"first page, {name}", lambda fleet, query=query: fleet.search(query)  # type: ignore[misc]
-    key = IntegrationKey.parse(key_of(42))
-    yield "one row", lambda fleet: fleet.row(key)
-    yield "what waits for approver or gong-admin", lambda fleet: fleet.waiting_for(["approver", "gong-admin"], 50)
-    yield "pictures, as counted", lambda fleet: fleet.pictures()
+        query = FleetQuery(sort=sort)
+        yield f"first page by {sort}", small.search(query), large.search(query), ROUNDS
+    for sort in FleetSort:
+        first, far = small.search(FleetQuery(sort=sort)), large.search(large.fiftieth(sort))
+        yield f"page 50 by {sort}, to page 1 of the small fleet", first, far, ROUNDS
+    for name, part in PARTS.items():
+        rows = len(small.fleet.search(part).rows)
+        query = replace(part, limit=max(rows, 1))
+        yield f"{name} ({rows} rows)", small.search(query), large.search(query), ROUNDS
+    rows = len(small.fleet.waiting_for(GROUPS, 50))
+    yield f"what waits for two groups ({rows} rows)", small.waiting(rows), large.waiting(rows), ROUNDS
+    yield "one row", small.row(), large.row(), ROUNDS
+    yield "one row that has changed", small.changed_row(), large.changed_row(), ROUNDS
+    yield "pictures", small.pictures(), large.pictures(), ROUNDS
+    yield "pictures, counted anew (once in 15 s)", small.recount(), large.recount(), FEW_ROUNDS
 
 
-def fiftieth(fleet: PostgresFleet, sort: FleetSort) -> FleetQuery:
-    """The fiftieth page of a list."""
-    query = FleetQuery(sort=sort)
-    for _ in range(49):
-        query = FleetQuery(sort=sort, after=fleet.search(query).next)
-    return query
-
-
-def compare(small: Callable[[], object], large: Callable[[], object]) -> tuple[float, float]:
-    """Median seconds of both, asked in turn."""
+def medians(small: Ask, large: Ask, rounds: int) -> tuple[float, float]:
+    """Seconds for either, asked in turn."""
     times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for ask, kept in zip((small, large), times, strict=True):
             began = time.perf_counter()
             ask()
@@ -71,43 +141,33 @@ def compare(small: Callable[[], object], large: Callable[[], object]) -> tuple[f
 
 
 @contextmanager
-def fleets(address: str) -> Iterator[tuple[PostgresFleet, PostgresFleet]]:
-    """Both fleets, seeded."""
+def both(address: str) -> Iterator[tuple[Asked, Asked]]:
+    """Both ledgers, seeded."""
     with database(address) as small, database(address) as large:
-        engines: list[Engine] = []
         for url, size in ((small, SMALL), (large, LARGE)):
             began = time.perf_counter()
             seed(url, *size)
             say(f"seeded {size[0]:,} integrations and {size[1]:,} observations in {time.perf_counter() - began:.0f} s")
-            engines.append(make_engine(url))
-        clock = SystemClock()
-        yield PostgresFleet(engines[0], clock, 10.0), PostgresFleet(engines[1], clock, 10.0)
+        engines = make_engine(small), make_engine(large)
+        yield Asked(engines[0]), Asked(engines[1])
         for engine in engines:
             engine.dispose()
 
 
-def report(small: PostgresFleet, large: PostgresFleet) -> None:
+def report(small: Asked, large: Asked) -> None:
     """Measure everything, and print a table."""
     say(f"\n| asked | {SMALL[0]:,} | {LARGE[0]:,} | ratio |\n|---|---:|---:|---:|")
-    for name, ask in asked():
-        line(name, *compare(lambda ask=ask: ask(small), lambda ask=ask: ask(large)))  # type: ignore[misc]
-    for sort in FleetSort:
-        first, far = FleetQuery(sort=sort), fiftieth(large, sort)
-        name = f"page 50 by {sort}, to the first of the small fleet"
-        line(name, *compare(lambda q=first: small.search(q), lambda q=far: large.search(q)))  # type: ignore[misc]
+    for name, ask_small, ask_large, rounds in comparisons(small, large):
+        few, all_ = medians(ask_small, ask_large, rounds)
+        say(f"| {name} | {few * 1000:.2f} ms | {all_ * 1000:.2f} ms | {all_ / few:.2f} |")
 
 
-def line(name: str, small_s: float, large_s: float) -> None:
-    """A line of the table, in milliseconds."""
-    say(f"| {name} | {small_s * 1000:.2f} ms | {large_s * 1000:.2f} ms | {large_s / small_s:.2f} |")
-
-
-def say(text: str) -> None:
+def say(line: str) -> None:
     """Print at once."""
-    sys.stdout.write(f"{text}\n")
+    sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    with server() as address, fleets(address) as both:
-        report(*both)
+    with server() as address, both(address) as ledgers:
+        report(*ledgers)

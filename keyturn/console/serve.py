@@ -10,14 +10,16 @@ from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 
 from keyturn.console import premises
 from keyturn.console.app import create_app
+from keyturn.console.serving import Server
 from keyturn.errors import ConfigurationError
 from keyturn.settings import ConsoleSettings
 from keyturn.wiring import Ports
 
-_LAST_WORDS_S = 5  # that pages which follow changes get when the console stops
+_LAST_WORDS_S = 5  # for what is under way when the console stops
 _BACKLOG = 1024
 
 
@@ -57,16 +59,17 @@ def serve(ports: Ports, started: Callable[[str], None]) -> None:
     """
     console = ports.settings.console
     premises.check_serving(console)
-    server = uvicorn.Server(_config(ports))
+    app = create_app(ports)
+    server = Server(app, _config(app, console))
     with _listening(console) as listening, _ending_quietly():
         started(premises.address(console, listening.getsockname()[1]))
         server.run(sockets=[listening])
 
 
-def _config(ports: Ports) -> uvicorn.Config:
-    proxies = ports.settings.console.trusted_proxies.strip()
+def _config(app: FastAPI, console: ConsoleSettings) -> uvicorn.Config:
+    proxies = console.trusted_proxies.strip()
     return uvicorn.Config(
-        create_app(ports),
+        app,
         log_config=LOGGING,
         proxy_headers=bool(proxies),
         forwarded_allow_ips=proxies or "127.0.0.1",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from sqlalchemy import Engine
@@ -65,7 +65,7 @@ class PostgresFleet(Fleet):
         with self._fresh() as unit:
             return pictures.count(unit, known)
 
-    def changes(self, timeout_s: float) -> Iterator[frozenset[IntegrationKey]]:
+    def changes(self, timeout_s: float) -> Generator[frozenset[IntegrationKey], None, None]:
         """Which integrations changed, as it happens."""
         return listening.changed_integrations(self._engine, timeout_s)
 

@@ -27,7 +27,8 @@ _TIMES = text(
     ),
     timed AS MATERIALIZED (
         SELECT stage, extract(epoch FROM ended - began) AS whole,
-            coalesce(sum(extract(epoch FROM least(decided_at, ended) - greatest(opened_at, began))), 0) AS human
+            coalesce(sum(extract(epoch FROM least(decided_at, ended) - greatest(opened_at, began)))
+                FILTER (WHERE gates.id IS NOT NULL), 0) AS human
         FROM steps LEFT JOIN gates ON gates.attempt_id = steps.attempt_id
             AND groups <> '{}' AND decided_at > began AND opened_at < ended
         WHERE ended > :since GROUP BY steps.attempt_id, stage, began, ended

@@ -242,6 +242,8 @@ class Settings(_Branch):
     def require_ledger_url(self) -> str:
         """The ledger's address with its password, or a ConfigurationError that says how to set it."""
         remedy = "Set it to postgresql://user:password@host/keyturn."
+        if self.console.url:
+            remedy = f"The console does not do this for you: run it on a machine with the ledger. {remedy}"
         return _required(self.ledger.url, "KEYTURN_LEDGER__URL", remedy).get_secret_value()
 
     def require_stackone_key(self) -> SecretStr:

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from pydantic import SecretStr
 from starlette.testclient import TestClient
 
 from keyturn.console.app import create_app
@@ -106,17 +107,29 @@ def environ(environ_of_services: dict[str, str]) -> dict[str, str]:  # noqa: F81
 
 @pytest.fixture
 def new_console() -> Iterator[Callable[[World], Console]]:
-    """Make a console on a world's ports."""
+    """Make a console beside a world. It has the ports of its own sign-in to Vault, and shares all the others."""
     made: list[Console] = []
 
     def make(world: World) -> Console:  # noqa: F811  the fixture's namesake
         world.ports.runs = world.runs
-        made.append(Console(create_app(world.ports), world.ports))
+        ports = _with_own_sign_in(world)
+        made.append(Console(create_app(ports), ports))
         return made[-1]
 
     yield make
     for console in made:
         console.close()
+
+
+def _with_own_sign_in(world: World) -> Ports:  # noqa: F811  the fixture's namesake
+    """A world's ports as the console's role has them, so that what its policy forbids is found out here."""
+    role, settings = world.openbao, world.ports.settings
+    sign_in = {"role_id": role.console_role_id, "secret_id": SecretStr(role.console_secret_id)}
+    ports = Ports(settings.model_copy(update={"vault": settings.vault.model_copy(update=sign_in)}))
+    for shared in ("clock", "runs", "gong", "_stackone", "_engine"):
+        if shared in vars(world.ports):  # the others are made when they are needed
+            setattr(ports, shared, getattr(world.ports, shared))
+    return ports
 
 
 @pytest.fixture

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import httpx
 
 from keyturn.domain.gate import Gate
 from tests.console.conftest import Browser, Console
-from tests.console.forms import press
+from tests.console.forms import press, words_of
 from tests.services.world import World
 
 
@@ -36,7 +36,7 @@ class Seat:
 
     def follow(self, answer: httpx.Response) -> str:
         """The page that an answer leads to."""
-        assert answer.status_code == 303, answer.text
+        assert answer.status_code == 303, words_of(answer.text)
         return self.noted(self.browser.get(answer.headers["location"])).text
 
     def noted(self, answer: httpx.Response) -> httpx.Response:
@@ -48,7 +48,19 @@ class Seat:
         return [f"{name}: {value}" for name, value in headers]
 
 
-def seat(world: World, console: Console, name: str, *groups: str) -> Seat:
-    """Somebody as Vault knows them, or in these groups instead."""
-    person = world.person(name)
-    return Seat(world, console.of(replace(person, groups=frozenset(groups)) if groups else person))
+Sit = Callable[..., Seat]
+
+
+def sitting(world: World, console: Console) -> Sit:
+    """Have people sit down in front of the console: as Vault knows them, or in other groups instead.
+
+    Limits count by person, and tests share a ledger. So people are others in every test, but for Alice, who starts
+    what others decide about.
+    """
+
+    def sit(name: str, *groups: str) -> Seat:
+        known = world.person(name)
+        own = known.id if name == "alice" else f"{known.id}/{world.key.tenant}"
+        return Seat(world, console.of(replace(known, id=own, groups=frozenset(groups) or known.groups)))
+
+    return sit

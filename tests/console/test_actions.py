@@ -123,9 +123,9 @@ def test_a_faulty_manifest_is_refused_in_words(
 ) -> None:
     """Before anything is asked, the page names the manifest's faults and what to do."""
     body = (tmp_path / "ours.yaml").read_text()
-    (tmp_path / "ours.yaml").write_text(body.replace("api:users:read", "api:nonsense"))
+    (tmp_path / "ours.yaml").write_text(body.replace("api:users:read", "api:calls:read:basic"))
     answer = new_console(filing).browser("rita", "requester").get(f"/integrations/{filing.key}/ask/onboard")
-    refused(answer, 400, "api:nonsense", "keyturn lint")
+    refused(answer, 400, "api:users:read is missing", "keyturn lint")
 
 
 def test_a_lost_run_is_started_again(filing: World, new_console: Callable[[World], Console]) -> None:
@@ -141,7 +141,7 @@ def test_a_lost_run_is_started_again(filing: World, new_console: Callable[[World
 
 def test_stackone_away_leaves_the_onboarding_possible(filing: World, new_console: Callable[[World], Console]) -> None:
     """What could not be looked up says that it is unknown; the form is there all the same."""
-    filing.twins.fault(filing.twins.stackone, "/connector_profiles", "status", status=503, times=20)
+    filing.twins.fault(filing.twins.stackone, "GET /connector_profiles", "status", status=503, count=50)
     rita = new_console(filing).browser("rita", "requester")
     assert "unknown:" in ask(rita, filing, "onboard")
     assert "has begun" in said(rita, filing, press(rita, filing, "onboard"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable
 from uuid import uuid4
 
 import pytest
@@ -19,7 +18,7 @@ from keyturn.domain.turn_kit import turn_kit
 from keyturn.sandbox.people import Pair
 from tests.console.conftest import Console
 from tests.console.forms import forms_of, words_of
-from tests.console.seats import Seat, seat
+from tests.console.seats import Sit, sitting
 from tests.services.rotation.turned import Turned
 from tests.services.world import World
 
@@ -27,9 +26,9 @@ LARGE, SMALL = (base64.b64encode(text).decode() for text in (b"a large picture",
 
 
 @pytest.fixture
-def sit(world: World, console: Console) -> Callable[..., Seat]:
-    """Have somebody sit down in front of the console."""
-    return lambda name, *groups: seat(world, console, name, *groups)
+def sit(world: World, console: Console) -> Sit:
+    """Have people sit down in front of the console."""
+    return sitting(world, console)
 
 
 @pytest.fixture
@@ -52,7 +51,7 @@ def sealed_with(world: World, **parts: object) -> SealedManifest:
 # --- approval
 
 
-def test_an_approver_sees_all_of_it(world: World, sit: Callable[..., Seat]) -> None:
+def test_an_approver_sees_all_of_it(world: World, sit: Sit) -> None:
     """The kit, the digest whole, who asks whom since when, what happens if nobody acts; and both answers."""
     world.start(sealed=sealed_with(world))
     gate = world.waits()
@@ -79,9 +78,7 @@ def test_an_approver_sees_all_of_it(world: World, sit: Callable[..., Seat]) -> N
         ("alice", ("approver", "requester"), "started this attempt and cannot approve it"),
     ],
 )
-def test_whoever_may_not_answer_reads_why(
-    world: World, sit: Callable[..., Seat], name: str, groups: tuple[str, ...], why: str
-) -> None:
+def test_whoever_may_not_answer_reads_why(world: World, sit: Sit, name: str, groups: tuple[str, ...], why: str) -> None:
     """They see what is asked, no form for an answer, and the reason."""
     gate = world.to_approval()
     page = sit(name, *groups).open(gate)
@@ -90,7 +87,7 @@ def test_whoever_may_not_answer_reads_why(
     assert forms_of(page).keys() == {"sign-out"}
 
 
-def test_a_changed_manifest_is_shown_beside_the_one_before(world: World, sit: Callable[..., Seat]) -> None:
+def test_a_changed_manifest_is_shown_beside_the_one_before(world: World, sit: Sit) -> None:
     """Field by field; the question about the older one is void, and leads to the new one."""
     before = world.to_approval()
     world.start(sealed=world.sealed("New words"))
@@ -105,7 +102,7 @@ def test_a_changed_manifest_is_shown_beside_the_one_before(world: World, sit: Ca
     assert forms_of(old).keys() == {"sign-out"}
 
 
-def test_a_manifest_is_shown_beside_the_one_that_is_applied(world: World, sit: Callable[..., Seat]) -> None:
+def test_a_manifest_is_shown_beside_the_one_that_is_applied(world: World, sit: Sit) -> None:
     """What was onboarded counts, whatever else was asked about since."""
     world.completed()
     world.start(sealed=sealed_with(world))
@@ -114,7 +111,7 @@ def test_a_manifest_is_shown_beside_the_one_that_is_applied(world: World, sit: C
     assert "scopes api:users:read api:calls:read:basic api:users:read" in words
 
 
-def test_what_was_decided(world: World, sit: Callable[..., Seat]) -> None:
+def test_what_was_decided(world: World, sit: Sit) -> None:
     """A closed gate says what was said by whom, how they were signed in, when and why, and has no form."""
     gate = world.to_approval()
     world.approve(note="Looks right")
@@ -126,17 +123,17 @@ def test_what_was_decided(world: World, sit: Callable[..., Seat]) -> None:
     assert forms_of(page).keys() == {"sign-out"}
 
 
-def test_a_question_that_nobody_answered_leads_to_its_successor(world: World, console: Console) -> None:
+def test_a_question_that_nobody_answered_leads_to_its_successor(world: World, sit: Sit) -> None:
     """It says that it expired, and where it is asked afresh."""
     gate = world.to_approval()
     world.clock.move(days=40)
     world.ports.ledger.rearm(world.clock.now())
-    page = seat(world, console, "bob").open(gate)
+    page = sit("bob").open(gate)
     assert "Nobody answered in time" in words_of(page)
     assert f'href="/gates/{world.gate(GateKind.APPROVE).id}">Asked afresh' in page
 
 
-def test_a_gate_that_is_answered_in_prefect(world: World, sit: Callable[..., Seat]) -> None:
+def test_a_gate_that_is_answered_in_prefect(world: World, sit: Sit) -> None:
     """It leads to the run there, and has no form here."""
     world.start(sealed=world.sealed(approval={"channel": "prefect"}))
     page = sit("bob").open(world.waits())
@@ -145,7 +142,7 @@ def test_a_gate_that_is_answered_in_prefect(world: World, sit: Callable[..., Sea
     assert forms_of(page).keys() == {"sign-out"}
 
 
-def test_lint_is_told_to_whoever_approves(world: World, sit: Callable[..., Seat]) -> None:
+def test_lint_is_told_to_whoever_approves(world: World, sit: Sit) -> None:
     """What lint noticed without refusing the manifest stands above the kit."""
     gate = world.to_approval()
     noticed = world.receipt(Stage.REGISTER).body["noticed"]
@@ -157,9 +154,9 @@ def test_lint_is_told_to_whoever_approves(world: World, sit: Callable[..., Seat]
 
 
 @pytest.mark.parametrize("gate_id", [uuid4(), "nonsense", "%00"])
-def test_there_is_no_such_gate(console: Console, gate_id: object) -> None:
+def test_there_is_no_such_gate(sit: Sit, gate_id: object) -> None:
     """An id that nobody gave out, or that is none, is answered like any other page that is not there."""
-    answer = console.browser("bob", "approver").get(f"/gates/{gate_id}")
+    answer = sit("bob").browser.get(f"/gates/{gate_id}")
     assert answer.status_code == 404
     assert "does not exist" in answer.text
 
@@ -167,7 +164,7 @@ def test_there_is_no_such_gate(console: Console, gate_id: object) -> None:
 # --- the kit
 
 
-def test_every_value_of_the_kit_can_be_copied(world: World, sit: Callable[..., Seat]) -> None:
+def test_every_value_of_the_kit_can_be_copied(world: World, sit: Sit) -> None:
     """One button for each value, one for all values of a field that takes several, none for what is only a note."""
     world.start(sealed=sealed_with(world))
     world.waits()
@@ -178,11 +175,11 @@ def test_every_value_of_the_kit_can_be_copied(world: World, sit: Callable[..., S
     fields = [field for step in made.steps[:-1] for field in step.fields if not field.image]
     values = [value for field in fields for value in field.values]
     together = ["\n".join(field.values) for field in fields if len(field.values) > 1]
-    assert re.findall(r'data-copy="([^"]*)"', page) and len(together) == 1
+    assert len(together) == 1
     assert sorted(re.findall(r'data-copy="([^"]*)"', page)) == sorted([*values, *together])
 
 
-def test_logos_can_be_downloaded(world: World, sit: Callable[..., Seat]) -> None:
+def test_logos_can_be_downloaded(world: World, sit: Sit) -> None:
     """Both pictures come with the page, whole, under a name for each."""
     world.start(sealed=sealed_with(world))
     world.waits()
@@ -204,13 +201,13 @@ def test_every_step_has_a_drawing(world: World) -> None:
         assert re.search(r'<svg [^>]*role="img" aria-label="[^"]{30,}"', drawn), name
 
 
-def test_ticks_are_there_again(world: World, console: Console) -> None:
+def test_ticks_are_there_again(world: World, sit: Sit) -> None:
     """What somebody ticked off is ticked in another browser of theirs, for nobody else, and can be taken back."""
-    gate, grace = world.to_intake(), seat(world, console, "grace")
+    gate, grace = world.to_intake(), sit("grace")
     page = grace.follow(grace.press(gate, "ticks"))
     assert ticked(page) == [1]
-    assert ticked(seat(world, console, "grace").open(gate)) == [1]
-    assert ticked(seat(world, console, "bob").open(gate)) == []
+    assert ticked(sit("grace").open(gate)) == [1]
+    assert ticked(sit("bob").open(gate)) == []
     assert grace.send(gate, "ticks", step="3", done="yes").headers["location"] == f"/gates/{gate.id}#step-3"
     assert ticked(grace.open(gate)) == [1, 3]
     grace.press(gate, "ticks")
@@ -218,7 +215,7 @@ def test_ticks_are_there_again(world: World, console: Console) -> None:
 
 
 @pytest.mark.parametrize("step", ["0", "7", "99", "-1", "x", ""])
-def test_only_steps_of_the_kit_can_be_ticked(world: World, sit: Callable[..., Seat], step: str) -> None:
+def test_only_steps_of_the_kit_can_be_ticked(world: World, sit: Sit, step: str) -> None:
     """Neither a number that the kit has not, nor the hand-over, which is done by being sent."""
     gate, grace = world.to_intake(), sit("grace")
     assert grace.send(gate, "ticks", step=step, done="yes").status_code == 400
@@ -233,7 +230,7 @@ def ticked(page: str) -> list[int]:
 # --- the other kinds
 
 
-def test_stackones_form(world: World, sit: Callable[..., Seat]) -> None:
+def test_stackones_form(world: World, sit: Sit) -> None:
     """Field by field, with the button for the reveal; the pair itself is not there."""
     gate = world.to_form()
     page = sit("grace").open(gate)
@@ -243,7 +240,7 @@ def test_stackones_form(world: World, sit: Callable[..., Seat]) -> None:
     assert "reveal" not in forms_of(sit("bob").open(gate))
 
 
-def test_consent(world: World, sit: Callable[..., Seat]) -> None:
+def test_consent(world: World, sit: Sit) -> None:
     """Whose account it is for, and what became of the newest link."""
     gate, grace = world.to_consent(), sit("grace")
     page = grace.open(gate)
@@ -254,7 +251,7 @@ def test_consent(world: World, sit: Callable[..., Seat]) -> None:
     assert "Consent was not given at the newest link (access_denied: Consent was denied)" in words_of(grace.open(gate))
 
 
-def test_approving_a_rotation(turned: Turned, sit: Callable[..., Seat]) -> None:
+def test_approving_a_rotation(turned: Turned, sit: Sit) -> None:
     """What would happen, step by step; a second one says what it kills."""
     turned.start()
     gate = turned.at(GateKind.APPROVE)
@@ -270,7 +267,7 @@ def test_approving_a_rotation(turned: Turned, sit: Callable[..., Seat]) -> None:
     assert "Older secret works at least until" in second
 
 
-def test_the_click(turned: Turned, sit: Callable[..., Seat]) -> None:
+def test_the_click(turned: Turned, sit: Sit) -> None:
     """The way to the button, the grace to choose, and the form for the new secret with what the click was."""
     gate, grace = turned.to_click(), sit("grace")
     page = grace.open(gate)
@@ -281,7 +278,7 @@ def test_the_click(turned: Turned, sit: Callable[..., Seat]) -> None:
     assert f"/integrations/{turned.world.key}/ask/lost" in page
 
 
-def test_the_click_has_been(turned: Turned, sit: Callable[..., Seat]) -> None:
+def test_the_click_has_been(turned: Turned, sit: Sit) -> None:
     """After a wrong secret only the right one is asked for: nobody is told to click again."""
     turned.to_click()
     pair = turned.click()
@@ -296,7 +293,7 @@ def test_the_click_has_been(turned: Turned, sit: Callable[..., Seat]) -> None:
     assert "submit" in forms_of(page)
 
 
-def test_stackones_form_of_a_rotation(turned: Turned, sit: Callable[..., Seat]) -> None:
+def test_stackones_form_of_a_rotation(turned: Turned, sit: Sit) -> None:
     """The profile that is there is edited, and no new one made: its accounts would be lost."""
     turned.stackone_is(write_api="off")
     turned.handed_in()
@@ -307,7 +304,7 @@ def test_stackones_form_of_a_rotation(turned: Turned, sit: Callable[..., Seat]) 
     assert "Older secret works at least until 2026-03-09" in words
 
 
-def test_proof_and_grace(turned: Turned, sit: Callable[..., Seat]) -> None:
+def test_proof_and_grace(turned: Turned, sit: Sit) -> None:
     """What proves the new secret by itself and when, and how to prove it at once; then a clock that asks nobody."""
     turned.to_proof()
     gate, grace = turned.world.gate(GateKind.PROOF), sit("grace")
@@ -318,12 +315,12 @@ def test_proof_and_grace(turned: Turned, sit: Callable[..., Seat]) -> None:
     turned.world.consent(turned.world.link())
     clock = grace.open(turned.at(GateKind.GRACE))
     assert "Nobody is asked" in words_of(clock)
-    assert 'data-countdown' in clock
+    assert "data-countdown" in clock
     assert forms_of(clock).keys() == {"sign-out"}
 
 
-def test_a_page_needs_no_script(world: World, sit: Callable[..., Seat]) -> None:
-    """Nothing that the Content-Security-Policy forbids: no script, style or handler inside, and nothing from outside."""
+def test_a_page_needs_no_script(world: World, sit: Sit) -> None:
+    """Nothing that the Content-Security-Policy forbids: no script, style or handler inside, nothing from outside."""
     page = sit("grace").open(world.to_intake())
     assert re.findall(r"<script(?![^>]* src=)", page) == []
     assert re.findall(r'\s(?:style|on\w+)="', page) == []
@@ -331,7 +328,7 @@ def test_a_page_needs_no_script(world: World, sit: Callable[..., Seat]) -> None:
     assert re.findall(r'(?:src|href)="(?!/|#|data:image/|https://app\.gong\.io/)([^"]*)"', page) == []
 
 
-def test_what_was_handed_over(world: World, sit: Callable[..., Seat]) -> None:
+def test_what_was_handed_over(world: World, sit: Sit) -> None:
     """The closed gate tells the version, and what Gong said of it; what is not proven is not green."""
     gate = world.to_intake()
     world.twins.options(world.twins.gong, token_error_body="text")

@@ -151,16 +151,17 @@ def test_an_active_attempt_is_abandoned_by_its_own_requester(world: World, conso
 
 
 def test_a_link_is_made_at_its_gate(world: World, console: Console) -> None:
-    """While a consent is waited for, the button for a new auth link leads to the gate."""
+    """While a consent is waited for, the button for a new auth link leads those who were asked to the gate."""
     gate = world.to_consent()
     page = text_of(console.browser("grace", "gong_admin"), world)
     assert f'<a class="button primary" href="/gates/{gate.id}">New auth link</a>' in page
+    assert "New auth link" not in text_of(console.browser("bob", "approver"), world)
 
 
 def test_a_page_stands_without_vault(world: World, console: Console, new_ports: Callable[..., Ports]) -> None:
     """When Vault is away, its part says that it is not known and why; the rest is there."""
     world.completed()
-    world.ports.secrets = new_ports(VAULT__ADDR="http://127.0.0.1:9").secrets
+    console.ports.secrets = new_ports(VAULT__ADDR="http://127.0.0.1:9").secrets
     page = text_of(console.browser("vic", "viewer"), world)
     assert "<strong>unknown:</strong>" in page
     assert "127.0.0.1:9" in page

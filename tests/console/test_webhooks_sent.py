@@ -99,8 +99,8 @@ def test_a_consent_moves_the_run_on_at_once(world: World, listening: Running) ->
     world.ports.observatory.claim(world.clock.now(), world.clock.now(), 10)
     (account,) = world.twins.accounts()
     world.twins.account_is(account["id"], "error")
-    until(lambda: is_due(world))
-    assert world.runs.rounds == 2
+    until(lambda: world.runs.rounds == 2)
+    assert is_due(world)
     assert listening.origin.startswith("http://127.0.0.1")
 
 

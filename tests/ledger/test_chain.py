@@ -336,3 +336,22 @@ def test_a_writer_killed_before_its_commit_leaves_no_gap(
         unit.audit("test.entry", attempt, {})
     assert [row.seq for row in trail.entries()] == [1, 2]
     assert trail.verify(GENESIS).fault is None
+
+
+def test_the_newest_rows_come_first(
+    trail: PostgresTrail, ledger: PostgresLedger, sealed: Sealed, person: People, written: Head
+) -> None:
+    """The newest rows of one integration or one attempt, newest first, and on from any of them down to the first."""
+    key = sealed().key
+    ledger.open_attempt(sealed("globex"), person("bob"))
+    first, second = trail.latest(key, 4), trail.latest(key, 4, before_seq=6)
+    assert [row.seq for row in first] == [written.seq, 8, 7, 6]
+    assert [row.seq for row in second] == [5, 4, 3, 2]
+    assert [row.seq for row in trail.latest(key, 4, before_seq=2)] == [1]
+    assert first == list(trail.entries(key))[:-5:-1]
+    mine = ledger.attempts(key)[0].id
+    ledger.abandon(mine, person("carol"), "anew")
+    other = ledger.open_attempt(sealed(), person("carol")).attempt.id
+    assert [row.entry.event for row in trail.latest(key, 4, attempt_id=other)] == ["attempt.opened"]
+    assert [row.entry.event for row in trail.latest(key, 2, attempt_id=mine)] == ["attempt.abandoned", "test.entry"]
+    assert trail.latest(IntegrationKey("nobody", "nowhere"), 5) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -152,7 +153,9 @@ def test_health(fleet: Booked) -> None:
         FleetHealth.UNKNOWN,
         FleetHealth.OK,
     ]
-    fleet.raised(key, Cause.MANIFEST_CHANGED)
+    for health in (FleetHealth.UNKNOWN, FleetHealth.RAISED):  # seen once, nothing stands yet
+        fleet.looked(key, BAD, causes=[Cause.MANIFEST_CHANGED])
+        assert fleet.row(key).health is health
     fleet.raised(key, Cause.MANIFEST_CHANGED, Cause.CONSENT_LOST)
     row = fleet.row(key)
     assert (row.health, row.causes) == (FleetHealth.RAISED, (Cause.CONSENT_LOST, Cause.MANIFEST_CHANGED))
@@ -209,6 +212,7 @@ def _changes(fleet: Booked, run: Execution) -> Iterator[Callable[[], object]]:
     yield lambda: _decide(fleet)
     yield lambda: fleet.clicked(run)
     yield lambda: _withdraw(fleet, run)
+    yield lambda: _rewind(fleet, run)
     yield lambda: ledger.halt(run, Halt.ORPHANED, "lost")
     yield lambda: ledger.unhalt(run.attempt_id, ALICE, "found")
     yield lambda: fleet.raised(KEY, Cause.CONSENT_LOST)
@@ -228,6 +232,11 @@ def _decide(fleet: Booked) -> None:
 def _withdraw(fleet: Booked, run: Execution) -> None:
     with fleet.ledger.exclusive(run) as work:
         work.withdraw(Stage.GONG_ROTATION, "refused", {})
+
+
+def _rewind(fleet: Booked, run: Execution) -> None:
+    with fleet.ledger.exclusive(run) as work:
+        work.rewind((Stage.PREFLIGHT,), "undone")
 
 
 def test_what_is_not_committed_is_neither_seen_nor_waited_for(fleet: Booked) -> None:
@@ -252,6 +261,40 @@ def test_a_write_while_the_book_is_written(fleet: Booked) -> None:
     fleet.row(KEY)
     assert writes
     assert fleet.row(KEY).stage is Stage.APPROVE
+
+
+def test_two_write_the_book_one_after_the_other(fleet: Booked, threads: ThreadPoolExecutor) -> None:
+    """Whoever has read first does not write last: the second one waits, and what it has read stays."""
+    run, second = fleet.turning(fleet.onboarded("acme")), []
+
+    def meanwhile(*said: Any) -> None:
+        if said[2].startswith("INSERT INTO standings") and not second:
+            second.append(None)
+            fleet.done(run, Stage.PREFLIGHT)
+            second[0] = threads.submit(fleet.row, KEY)
+            _wait_until(lambda: second[0].done() or _waits(fleet))
+
+    event.listen(fleet.engine, "before_cursor_execute", meanwhile)
+    fleet.row(KEY)
+    assert second[0].result(20).stage is Stage.APPROVE
+    assert fleet.row(KEY).stage is Stage.APPROVE
+
+
+def _waits(fleet: Booked) -> bool:
+    """Whether somebody waits for a lock of nobody's row."""
+    waiting = text(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted "
+        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    with fleet.engine.connect() as connection:
+        return bool(connection.execute(waiting).scalar())
+
+
+def _wait_until(so: Callable[[], bool], deadline_s: float = 20.0) -> None:
+    until = time.monotonic() + deadline_s
+    while not so():
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 def test_readers_and_writers_at_once(fleet: Booked, threads: ThreadPoolExecutor) -> None:

@@ -63,7 +63,7 @@ def test_a_lost_listener(ledger: PostgresLedger, sealed: Callable[..., SealedMan
 def test_changes_of_the_fleet(
     ledger: PostgresLedger, engine: Engine, clock: FakeClock, sealed: Callable[..., SealedManifest]
 ) -> None:
-    """Who watches the fleet hears at once that nothing has changed yet, then which integrations did, and when none do."""
+    """Who watches the fleet is answered at once, then hears which integrations changed, and when none do."""
     book = PostgresFleet(engine, clock, 20.0)
     heard = book.changes(timeout_s=20)
     assert next(heard) == frozenset()

@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from keyturn.clients.orchestrator import PrefectRuns
+from keyturn.ports import LogLine
 from keyturn.sandbox.assets import asset
 from keyturn.sandbox.ports import free_port
 from keyturn.sandbox.postgres import start_postgres
@@ -100,6 +105,28 @@ def test_another_site_cannot_use_the_server_from_a_browser(up: Up) -> None:
     assert "access-control-allow-origin" not in up.api.options("/flow_runs/filter", headers=asked).headers
     own = up.api.options("/flow_runs/filter", headers=asked | {"Origin": up.server.url})
     assert own.headers["access-control-allow-origin"] == up.server.url
+
+
+def test_the_newest_lines_of_a_runs_log_are_read(up: Up) -> None:
+    """At most as many as asked for, oldest first, with level and time; none of another run, or of one not known."""
+    deployment = up.deployment("onboard/onboard")["id"]
+    body = {"state": {"type": "SCHEDULED", "state_details": {"scheduled_time": "2999-01-01T00:00:00Z"}}}
+    mine, other = (up.api.post(f"/deployments/{deployment}/create_flow_run", json=body).json()["id"] for _ in range(2))
+    lines = [
+        {"name": "test", "level": level, "message": text, "timestamp": f"2026-03-02T09:00:0{n}Z", "flow_run_id": run}
+        for n, (level, text, run) in enumerate(
+            [(20, "first", mine), (20, "second", mine), (40, "third", mine), (20, "not mine", other)]
+        )
+    ]
+    up.api.post("/logs/", json=lines).raise_for_status()
+    with temporary_settings({PREFECT_API_URL: up.server.api_url}):
+        runs = PrefectRuns()
+        assert runs.log(UUID(mine), 2) == [
+            LogLine(datetime(2026, 3, 2, 9, 0, 1, tzinfo=UTC), "INFO", "second"),
+            LogLine(datetime(2026, 3, 2, 9, 0, 2, tzinfo=UTC), "ERROR", "third"),
+        ]
+        assert [line.text for line in runs.log(UUID(mine), 200)] == ["first", "second", "third"]
+        assert runs.log(uuid4(), 200) == []
 
 
 def test_pages_are_there(up: Up) -> None:

@@ -86,6 +86,7 @@ def from_status(response: requests.Response, call: Call, addr: str, policy_file:
             subject,
             f"the token may not {_CAPABILITIES[call.method]} {call.path}, or is no longer valid",
             f"Sign in again, or give its policy that path: compare it with {policy_file}.",
+            status,
         )
     return _by_phrase(subject, status, text, call)
 

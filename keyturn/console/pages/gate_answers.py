@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -25,9 +26,10 @@ router = APIRouter(route_class=SmallBody)
 _LONGEST_NOTE = 2000  # characters; a reason is a few sentences
 
 
-async def form_of(request: Request) -> FormData:
-    """The form of a request, which the guard has read already."""
-    return await request.form()
+async def form_of(request: Request) -> AsyncIterator[FormData]:
+    """The form of a request, which the guard has read already; whatever file came with it is closed afterwards."""
+    async with request.form() as form:
+        yield form
 
 
 Form = Annotated[FormData, Depends(form_of)]

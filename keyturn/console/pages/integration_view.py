@@ -57,6 +57,7 @@ class View:
     """Everything on the page."""
 
     key: IntegrationKey
+    person: Person
     now: Now
     journey: Journey
     registered: SealedManifest | None
@@ -89,7 +90,7 @@ class View:
         if attempt.state is AttemptState.ACTIVE and attempt.halt is Halt.NONE:
             at = next((s.stage for s in self.journey.steps if s.state is StepState.NEXT), None)
             return f"is at {said(at)}, and asks nobody" if at else "is about to end"
-        return attempt.reason
+        return attempt.reason or "nothing is under way"
 
     @property
     def asked(self) -> Mapping[Stage, Gate]:
@@ -99,8 +100,9 @@ class View:
 
     @property
     def link_gate(self) -> Gate | None:
-        """The gate at which a new auth link can be made."""
-        return self.now.gate(GateKind.CONSENT, GateKind.PROOF)
+        """The gate at which this person can make a new auth link."""
+        gate = self.now.gate(GateKind.CONSENT, GateKind.PROOF)
+        return gate if gate and self.person.groups & set(gate.groups) else None
 
     @property
     def receipts(self) -> Sequence[Receipt]:
@@ -179,6 +181,7 @@ def gather(ports: Ports, key: IntegrationKey, person: Person, before_seq: int | 
     )
     return View(
         key,
+        person,
         now,
         journey(ports.ledger, key),
         ports.ledger.registered(key),

@@ -8,12 +8,13 @@ from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
 from keyturn.console import premises, problems
+from keyturn.console.pages.small_body import SmallBody
 from keyturn.console.render import page
 from keyturn.console.sign_in import session
 from keyturn.console.sign_in.identity import SignInRefusedError
 from keyturn.console.visitor import ForgedError, ports_of
 
-router = APIRouter()
+router = APIRouter(route_class=SmallBody)
 _ANOTHER = "Make another one with `keyturn console link`."
 
 

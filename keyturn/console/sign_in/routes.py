@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from keyturn.console import problems
+from keyturn.console.pages.small_body import SmallBody
 from keyturn.console.render import page
 from keyturn.console.sign_in import errand, session
 from keyturn.console.sign_in.errand import Errand
@@ -17,7 +18,7 @@ from keyturn.console.sign_in.provider import Provider, presentable
 from keyturn.console.visitor import person_of
 from keyturn.errors import KeyturnError
 
-router = APIRouter()
+router = APIRouter(route_class=SmallBody)
 
 After = Annotated[str, Query(alias="next")]
 _SIGNED_OUT = "/signed-out"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from keyturn.clients.vault.person import VaultPerson
+from keyturn.clients.vault.session import VaultSession
 from keyturn.clients.vault.store import VaultSecretStore
 from keyturn.domain.credential import Credential, CredentialRef, Pointer
 from keyturn.domain.integration import IntegrationKey
@@ -18,6 +19,7 @@ from keyturn.errors import (
     TransientError,
     VendorRefusedError,
 )
+from tests.clients.vault.test_people import _console as console_of
 
 REF = CredentialRef("acme/production/client", 3, "vault:v1:abc=")
 
@@ -172,3 +174,18 @@ def test_another_fingerprint_is_refused(
     with pytest.raises(CredentialRefusedError, match="fingerprint differs") as caught:
         store.read(replace(ref, fingerprint=fingerprint))
     assert pair.reveal() not in str(caught.value)
+
+
+def test_a_pair_that_is_given_out_only_wrapped(
+    bao: Any, grace: VaultPerson, key: IntegrationKey, pair: Credential
+) -> None:
+    """The console's policy forbids a plain reading; it reads the same all the same, also what is gone."""
+    ref = grace.deposit(key, pair)
+    settings = console_of(bao)
+    reader = VaultSecretStore(VaultSession(settings), settings)
+    assert reader.read(ref).reveal() == pair.reveal()
+    bao.ask("POST", f"keyturn/delete/{ref.path}", {"versions": [ref.version]})
+    with pytest.raises(CredentialRefusedError, match="deleted"):
+        reader.read(ref)
+    with pytest.raises(CredentialRefusedError, match="no such version"):
+        reader.read(replace(ref, version=7))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from starlette.testclient import TestClient
 
-from keyturn.console.visitor import NotSignedInError
+from keyturn.console.bearers import Bearers
 from keyturn.domain.gate import Person
 from keyturn.ports import PersonalVault
+from keyturn.sandbox.assets import asset
 from keyturn.wiring import Ports
 from tests.console.conftest import Console
 from tests.services.world import World
@@ -23,25 +25,19 @@ PROBLEM = "application/problem+json"
 
 @dataclass
 class Known:
-    """Whose token is whose, in place of a provider: that has tests of its own.
-
-    Attributes:
-        vaults: Vault in the hands of those who sent a token of Vault's.
-    """
+    """Whose token is whose. Vault is asked about its own; for a provider, which has its own tests, this stands in."""
 
     ports: Ports
+    vaults: Bearers
     people: dict[str, Person] = field(default_factory=dict)
-    vaults: dict[str, PersonalVault] = field(default_factory=dict)
 
     def person(self, token: str) -> Person:
         """Whose it is."""
-        if token not in self.people:
-            raise NotSignedInError("you", "sent a token that is nobody's", "Sign in again.")
-        return self.people[token]
+        return self.people[token] if token in self.people else self.vaults.person(token)
 
     def vault(self, token: str, person: Person) -> PersonalVault:
         """Vault for that person: with their own token if it is one."""
-        return self.vaults.get(token) or self.ports.on_behalf(person)
+        return self.ports.on_behalf(person) if token in self.people else self.vaults.vault(token, person)
 
 
 @dataclass
@@ -62,11 +58,15 @@ class Caller:
         answer: httpx.Response = self.client.post(f"{API}/integrations/{self.key}/{verb}", **sent)
         return answer
 
-    def one(self, part: str = "", **more: Any) -> Any:
-        """Read something about the integration, which must be there."""
-        answer = self.get(f"/integrations/{self.key}{part}", **more)
+    def read(self, path: str, **query: Any) -> Any:
+        """What is below `/api/v1`, which must be there."""
+        answer = self.get(path, params=query)
         assert answer.status_code == 200, answer.text
         return answer.json()
+
+    def one(self, part: str = "", **query: Any) -> Any:
+        """Something about the integration, which must be there."""
+        return self.read(f"/integrations/{self.key}{part}", **query)
 
     def done(self, verb: str, body: object = None) -> Any:
         """Do something, which must be allowed."""
@@ -89,19 +89,42 @@ def problem(answer: httpx.Response, status: int) -> Any:
 
 
 @pytest.fixture
-def caller(world: World, console: Console, tokens: Mapping[str, str]) -> Callable[..., Caller]:
-    """A program in the hands of somebody of Vault's, or of somebody else who is in these groups."""
-    known = Known(world.ports)
-    console.app.state.bearers = known
+def filed(new_world: Callable[..., World], tmp_path: Path) -> World:
+    """An integration whose manifest lies in the console's folder."""
+    world = new_world(MANIFESTS=str(tmp_path))
+    example = asset("integrations")
+    (tmp_path / "logos").mkdir()
+    (tmp_path / "logos" / "acme.png").write_bytes((example / "logos" / "acme.png").read_bytes())
+    text = (example / "acme-production.yaml").read_text().replace("tenant: acme", f"tenant: {world.key.tenant}")
+    (tmp_path / "ours.yaml").write_text(text.replace("Gong acme/production", f"Gong {world.key}"))
+    return world
 
-    def make(name: str, *groups: str) -> Caller:
-        token = f"id-token-of-{name}" if groups else tokens[name]
-        if groups:
-            known.people[token] = Person(f"oidc:test#{name}", name, frozenset(groups), "openid (test)")
-        else:
-            known.people[token], known.vaults[token] = world.person(name), world.vault(name)
-        client = console.nobody()
-        client.headers["authorization"] = f"Bearer {token}"
-        return Caller(client, str(world.key))
 
-    return make
+@pytest.fixture
+def calling(
+    new_console: Callable[[World], Console], tokens: Mapping[str, str]
+) -> Callable[[World], Callable[..., Caller]]:
+    """Make programs that call a world's console."""
+
+    def of(world: World) -> Callable[..., Caller]:
+        console = new_console(world)
+        known = Known(world.ports, Bearers(world.ports, None))
+        console.app.state.bearers = known
+
+        def make(name: str, *groups: str) -> Caller:
+            token = f"id-token-of-{name}" if groups else tokens[name]
+            if groups:
+                known.people[token] = Person(f"oidc:test#{name}", name, frozenset(groups), "openid (test)")
+            client = console.nobody()
+            client.headers["authorization"] = f"Bearer {token}"
+            return Caller(client, str(world.key))
+
+        return make
+
+    return of
+
+
+@pytest.fixture
+def caller(world: World, calling: Callable[[World], Callable[..., Caller]]) -> Callable[..., Caller]:
+    """A program of somebody in Vault, or of somebody else who is in these groups."""
+    return calling(world)

@@ -26,9 +26,15 @@ _numbers = count(1)
 
 
 @pytest.fixture(scope="session")
-def running_openid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenIdProvider]:
+def home() -> str:
+    """Where a console listens that real browsers go to, as the provider knows it."""
+    return f"http://127.0.0.1:{free_port()}"
+
+
+@pytest.fixture(scope="session")
+def running_openid(home: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenIdProvider]:
     """One provider for all tests."""
-    with running(free_port(), [ORIGIN], tmp_path_factory.mktemp("openid") / "provider.log") as provider:
+    with running(free_port(), [ORIGIN, home], tmp_path_factory.mktemp("openid") / "provider.log") as provider:
         yield provider
 
 

@@ -23,8 +23,8 @@ def test_a_page_of_the_own_is_where_it_ends(path: str) -> None:
 @pytest.mark.parametrize(
     "path",
     ["", "inbox", "https://evil.example", "//evil.example", "///evil.example", "/\\evil.example", "\\\\evil.example",
-     "/\t/evil.example", "/\n/evil.example", "/ /evil.example", "javascript:alert(1)", "/a\\b", "/\u2028/", "/" + "a" * 2000,
-     "/sign-in", "/sign-out", "/signed-out", "@evil.example", ".evil.example"],
+     "/\t/evil.example", "/\n/evil.example", "/ /evil.example", "javascript:alert(1)", "/a\\b", "/\u2028/",
+     "/" + "a" * 2000, "/sign-in", "/sign-out", "/signed-out", "@evil.example", ".evil.example"],
 )  # fmt: skip
 def test_anything_else_ends_at_the_first_page(path: str) -> None:
     """What a browser could take for another host, or what would go round in a circle."""

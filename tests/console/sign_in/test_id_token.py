@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from joserfc import jwt
-from joserfc.jwk import OctKey, RSAKey
+from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from keyturn.console.sign_in.id_token import BadTokenError, Expected, verified
 from keyturn.console.sign_in.line import Line
@@ -139,8 +139,8 @@ def test_another_key_of_the_same_name_does_not_sign(openid: OpenIdProvider, publ
 
 def test_a_key_in_the_token_itself_is_not_used(openid: OpenIdProvider, published: Published) -> None:
     """A token cannot bring along what it is to be checked with."""
-    key = RSAKey.generate_key(2048)
-    header = {"alg": "RS256", "kid": "mine", "jwk": key.as_dict(private=False)}
+    key = ECKey.generate_key("P-256")
+    header = {"alg": "ES256", "kid": "mine", "jwk": key.as_dict(private=False)}
     token = jwt.encode(header, claims(openid), key)
     assert why(token, published) == "invalid_key_id"
 

@@ -106,7 +106,7 @@ def test_one_human_is_one_person_in_vault_and_at_the_console(
     person = visitor.person()
     assert person
     assert (person.id, person.groups) == (f"vault:entity/{entity}", {"approver"})
-    answer = visitor.sign_in("mallory")
+    answer = visit(visitor.console).sign_in("mallory")
     assert (answer.status_code, "nobody whom Vault knows" in answer.text) == (403, True)
 
 

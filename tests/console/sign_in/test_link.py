@@ -173,7 +173,7 @@ def test_a_public_address_makes_no_console_that_takes_links(
     new_world: Callable[..., World], new_console: Callable[[World], Console]
 ) -> None:
     """The application itself refuses to be made, not only the command that serves it."""
-    with pytest.raises(ConfigurationError, match="browsers reach it as console.example"):
+    with pytest.raises(ConfigurationError, match=r"browsers reach it as console\.example"):
         new_console(new_world(CONSOLE__SIGN_IN_LINKS="true"))
 
 

@@ -52,7 +52,7 @@ function made(jwk) {
       Grant: 3600, Interaction: 600, Session: 3600,
     },
     findAccount: (ctx, id) => state.accounts[id] && { accountId: id, claims: () => ({ sub: id, ...state.accounts[id] }) },
-    // Nobody is asked whether the console may know their groups.
+    // Nobody is asked whether the console may know their groups; a command line's answer comes with the name.
     async loadExistingGrant(ctx) {
       const { client, session } = ctx.oidc;
       const grant = new ctx.oidc.provider.Grant({ clientId: client.clientId, accountId: session.accountId });
@@ -126,7 +126,7 @@ async function interact(request, response) {
     return;
   }
   const account = new URLSearchParams(await body(request)).get("account");
-  const result = account ? { login: { accountId: account } } : { error: "access_denied" };
+  const result = account ? { login: { accountId: account }, consent: {} } : { error: "access_denied" };
   await state.provider.interactionFinished(request, response, result, { mergeWithLastSubmission: false });
 }
 
