@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from keyturn.clients.console import ConsoleApi
 from keyturn.console.api.shapes import attempts, fleet, kits, looks, questions
+from keyturn.console.api.shapes.base import Shape
 from keyturn.domain.attempt import Terms
 from keyturn.domain.credential import Credential
 from keyturn.domain.integration import IntegrationKey
@@ -19,6 +20,13 @@ from keyturn.services.intake import Told
 
 _PAGE = 200
 _Kind = TypeVar("_Kind")
+
+
+class _Lines(Shape):
+    """A page of a list, as far as a command shows it."""
+
+    items: list[fleet.Line]
+    next: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +48,10 @@ class Away:
 
     def lines(self) -> list[fleet.Line]:
         """All integrations at a glance, sorted."""
-        page = self._read(fleet.Page, "/integrations", sort="key", limit=_PAGE)
-        lines: list[fleet.Line] = [*page.items]
+        page = self._read(_Lines, "/integrations", sort="key", limit=_PAGE)
+        lines = page.items
         while page.next:
-            page = self._read(fleet.Page, "/integrations", sort="key", limit=_PAGE, after=page.next)
+            page = self._read(_Lines, "/integrations", sort="key", limit=_PAGE, after=page.next)
             lines += page.items
         return lines
 

@@ -145,7 +145,7 @@ def _ages(name: str, says: str, label: str, since: Mapping[Kind, datetime], at: 
 
 
 def _aged(name: str, says: str, at: datetime, since: datetime | None) -> Metric:
-    return Gauge(name, says, 0 if since is None else _seconds(since, at))
+    return Gauge(name, says, None if since is None else _seconds(since, at))
 
 
 def _seconds(since: datetime, until: datetime) -> float:

@@ -57,7 +57,7 @@ class PostgresTally(Tally):
             try:
                 self._add(counts)
             except Exception as error:  # noqa: BLE001  no call may fail for being counted, whatever is wrong here
-                _log.warning("calls to vendors cannot be counted now: %s", error)
+                _log.info("calls to vendors cannot be counted now: %s", error)
                 with self._lock:
                     self._counts.update(counts)
 

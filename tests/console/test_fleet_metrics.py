@@ -72,9 +72,9 @@ def test_what_can_be_counted_is_never_missing() -> None:
 
 
 def test_what_is_not_there_has_no_age() -> None:
-    """No gate, grace, condition or stage means no series, and never an age of 0, which would be a good one."""
-    ages = ("keyturn_gate_age", "keyturn_condition_age", "keyturn_grace_seconds", "keyturn_stage_duration")
-    assert not [line for line in lines() if line.startswith(ages)]
+    """No gate, grace, secret, check and so on means no series, and never an age of 0, which would be a good one."""
+    parts = ("gate_age", "condition_age", "grace_seconds", "stage_duration", "secret_age_max", "oldest_check")
+    assert not [line for line in lines() if line.startswith(tuple(f"keyturn_{part}" for part in parts))]
 
 
 def test_secret_ages_add_up() -> None:

@@ -70,7 +70,7 @@ def test_own_request(world: World, sit: Sit) -> None:
     gate, alice = world.to_approval(), sit("alice", "approver", "requester")
     answer = alice.send(gate, "approve", digest=gate.digest)
     assert answer.status_code == 403
-    assert "Userpass-alice started this attempt and cannot approve it." in words_of(answer.text)
+    assert "userpass-alice started this attempt and cannot approve it." in words_of(answer.text)
     assert re.search(r'<div class="problem[^>]* role="alert" tabindex="-1" autofocus>', answer.text)
     assert world.ports.ledger.gate(gate.id).decisions == ()
 

@@ -163,7 +163,9 @@ _TROUBLES: tuple[tuple[type[KeyturnError], str, str], ...] = (
 
 
 def _sentence(clause: str) -> str:
-    return f"{clause[:1].upper()}{clause[1:]}" + ("" if clause.endswith((".", "!", "?")) else ".")
+    first, _, _ = clause.partition(" ")
+    begins = clause[:1].upper() if first.isalpha() else clause[:1]  # `userpass-alice` is spelt so everywhere
+    return begins + clause[1:] + ("" if clause.endswith((".", "!", "?")) else ".")
 
 
 def of_last_link(last: str) -> str:

@@ -1,1 +1,0 @@
-"""What is measured, and with what. Nothing here is part of the package."""
