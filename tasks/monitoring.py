@@ -88,7 +88,7 @@ def health() -> int:
 
 @task(name="claim", **LEDGER)
 def claim() -> list[list[str]]:
-    """Take on integrations that nobody has looked at for a while, and let old observations go.
+    """Take on integrations that nobody has looked at for a while, and let old observations and sessions go.
 
     Returns:
         Their keys, in shards.
@@ -96,6 +96,7 @@ def claim() -> list[list[str]]:
     p = wiring.ports()
     now, watch = p.clock.now(), p.settings.watch
     p.observatory.prune(now - timedelta(days=watch.keep_days), _PRUNED_AT_ONCE)
+    p.visits.prune()
     keys = [str(k) for k in p.observatory.claim(now, now - timedelta(seconds=watch.check_every_s), watch.claim)]
     return sharded(keys, watch.threads)
 
@@ -142,7 +143,7 @@ def notices() -> int:
         How many messages were taken.
     """
     p = wiring.ports()
-    page = page_of(lambda: p.runs, str(p.settings.notify_link or ""))
+    page = page_of(lambda: p.runs, str(p.settings.notify_link or ""), str(p.settings.console.url or ""))
     delivered = deliver(p.outbox, p.channels, p.notifier, p.clock, page)
     _warn((*delivered.problems, *delivered.given_up))
     get_run_logger().info("sent: %s, waiting: %s", delivered.sent, delivered.waiting)

@@ -84,15 +84,18 @@ def named(channels: Sequence[Channel], name: str) -> Sequence[Channel]:
     return found
 
 
-def page_of(runs: Callable[[], Runs], base: str) -> Link:
-    """Links to the run that a notice is about, or else to a page for everything.
+def page_of(runs: Callable[[], Runs], base: str, console: str = "") -> Link:
+    """Links to what a notice is about: its page in the console if there is one, else its run, else a page for all.
 
     Args:
         runs: asked only when there is a run to link to.
         base: the page for everything, or empty.
+        console: the console's address, or empty.
     """
 
     def link(notice: Notice) -> str:
+        if console and notice.key:
+            return f"{console.rstrip('/')}{_path_of(notice)}"
         try:
             run = UUID(notice.facts.get("run", ""))
         except ValueError:
@@ -100,6 +103,13 @@ def page_of(runs: Callable[[], Runs], base: str) -> Link:
         return runs().url(run) or base
 
     return link
+
+
+def _path_of(notice: Notice) -> str:
+    """Where the console shows it. A link only ever opens a page; a decision is a form there."""
+    kind, _, rest = notice.about.partition("/")
+    gate = rest.partition("/")[0]
+    return f"/gates/{gate}" if kind == "gate" and gate else f"/integrations/{notice.key}"
 
 
 @dataclass(slots=True)

@@ -350,3 +350,19 @@ def test_links_lead_to_the_run_or_else_to_the_page_for_everything(run: str | Non
     about_a_run = Notice(Event.TEST, Severity.INFO, "", "2", {"run": str(known)})
     assert link(about_a_run) == f"https://prefect.example/runs/{known}"
     assert page_of(lambda: Pages(base=""), LINK)(about_a_run) == LINK
+
+
+@pytest.mark.parametrize(
+    ("about", "key", "path"),
+    [
+        ("gate/8d7f/gate.opened", "acme/production", "gates/8d7f"),
+        ("drift/acme/production/secret_reset/raised", "acme/production", "integrations/acme/production"),
+    ],
+)
+def test_with_a_console_links_lead_there(about: str, key: str, path: str) -> None:
+    """To the gate that asks, or to the integration; Prefect is not asked, and what is about none has the page for all."""
+    link = page_of(lambda: pytest.fail("nobody asks Prefect"), LINK, "https://console.example/")
+    assert link(Notice(Event.GATE_OPENED, Severity.INFO, key, about, {"run": str(uuid4())})) == (
+        f"https://console.example/{path}"
+    )
+    assert link(Notice(Event.TEST, Severity.INFO, "", "test")) == LINK
