@@ -111,7 +111,7 @@ class Asked:
 
 
 def comparisons(small: Asked, large: Asked) -> Iterator[tuple[str, Ask, Ask, int]]:
-    """What is asked of both, and how often. Of a part the large fleet has a whole page, the small one only some rows."""
+    """What is asked of both, and how often. Of a part the small fleet has a few rows, the large one a page."""
     for sort in FleetSort:
         query = FleetQuery(sort=sort)
         yield f"first page by {sort}", small.search(query), large.search(query), ROUNDS

@@ -127,7 +127,7 @@ def test_an_unknown_variable_is_met_with_the_nearest_known_one(name: str, words:
 def test_the_variables_of_others_are_left_alone() -> None:
     """The demo, the console and the tests read their own."""
     assert (
-        load({"KEYTURN_DEMO__CLIENT_SECRET": "x", "KEYTURN_CONSOLE__PORT": "1", "KEYTURN_TEST_POSTGRES": "x"})
+        load({"KEYTURN_DEMO__CLIENT_SECRET": "x", "KEYTURN_TEST_POSTGRES": "x"})
         == Settings()
     )
 

@@ -11,7 +11,7 @@ MODEL = ROOT / "docs" / "threat-model.md"
 NAMED = re.compile(r"`(tests/[\w/]+\.py)(?:::(test_\w+))?`")
 
 
-def tests_in(path: str) -> set[str]:
+def names_in(path: str) -> set[str]:
     """The names of a file's tests, as written."""
     tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
@@ -23,7 +23,7 @@ def test_every_test_that_is_named_exists() -> None:
     assert named
     missing = [f"{path}::{test}" for path, test in named if not (ROOT / path).is_file()]
     missing += [
-        f"{path}::{test}" for path, test in named if test and (ROOT / path).is_file() and test not in tests_in(path)
+        f"{path}::{test}" for path, test in named if test and (ROOT / path).is_file() and test not in names_in(path)
     ]
     assert missing == []
 

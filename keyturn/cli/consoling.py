@@ -69,7 +69,7 @@ def link(*, as_json: AsJson = False) -> None:
 
 @app.command("sign-out")
 def sign_out(
-    person: Annotated[str, typer.Argument(metavar="PERSON", help="Their id, as the audit trail has it.")],
+    person: Annotated[str, typer.Argument(metavar="PERSON", help="Their id as the audit trail has it, or their name.")],
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -82,7 +82,7 @@ def sign_out(
     by = _person(ports)
     if "operator" not in by.groups:
         raise NotPermittedError(by.name, "is no operator", "Ask one of them to do it.")
-    ended = ports.visits.end_all(person)
+    ended = ports.visits.end_all(person, by)
     if as_json:
         showing.as_json({"person": person, "ended": ended})
     else:

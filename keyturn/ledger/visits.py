@@ -6,6 +6,7 @@ Every rule that two requests could break by coming at the same moment is one sta
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any
@@ -71,12 +72,14 @@ class PostgresVisits(Visits):
                 unit.note("console.signed_out", people[0], {})
         return people[0] if people else None
 
-    def end_all(self, person_id: str) -> int:
-        """End every session of a person, and say so in the trail once."""
+    def end_all(self, who: str, by: Person) -> int:
+        """End every session of a person, use up their codes, and say so in the trail once for each id."""
         with self._transaction() as unit:
-            people = _end(unit, sessions.c.person_id == person_id)
-            if people:
-                unit.note("console.signed_out", people[0], {"sessions": len(people)})
+            offered = (codes.c.person_id == who) | (codes.c.person_name == who), codes.c.used_at.is_(None)
+            unit.connection.execute(update(codes).where(*offered).values(used_at=unit.now()))
+            people = _end(unit, (sessions.c.person_id == who) | (sessions.c.person_name == who))
+            for person_id, count in sorted(Counter(person.id for person in people).items()):
+                unit.note("console.signed_out", by, {"person": person_id, "sessions": count})
         return len(people)
 
     def offer(self, code: str, person: Person, ends_at: datetime) -> None:

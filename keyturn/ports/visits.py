@@ -41,8 +41,13 @@ class Visits(Protocol):
     def end(self, token: str) -> Person | None:
         """End a session; gives whose it was (`console.signed_out`)."""
 
-    def end_all(self, person_id: str) -> int:
-        """End every session of a person; gives how many there were."""
+    def end_all(self, who: str, by: Person) -> int:
+        """End every session of a person, and let no code sign them in; gives how many sessions there were.
+
+        Args:
+            who: their id; or their name, and then of everybody who is called that.
+            by: the operator who does it, as the audit trail has it (`console.signed_out`).
+        """
 
     def offer(self, code: str, person: Person, ends_at: datetime) -> None:
         """Keep a one-time code by which a person signs in; only its hash."""

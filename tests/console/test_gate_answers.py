@@ -11,8 +11,9 @@ import pytest
 from keyturn.domain.attempt import AttemptState, Stage
 from keyturn.domain.gate import Gate, GateKind, GateState
 from keyturn.domain.verdict import Verdict
-from keyturn.errors import StageFailedError, UnavailableError, VendorRefusedError
+from keyturn.errors import GateClosedError, StageFailedError, UnavailableError, VendorRefusedError
 from keyturn.ports import RunState
+from keyturn.services import decide
 from tests.console.conftest import Console
 from tests.console.forms import forms_of, press, words_of
 from tests.console.seats import Seat, Sit, sitting
@@ -140,6 +141,16 @@ def test_an_answer_to_another_question(world: World, sit: Sit, action: str) -> N
     assert answer.status_code == 409
     assert "This gate asks for something else." in words_of(answer.text)
     assert world.ports.ledger.gate(gate.id) == gate
+
+
+def test_a_no_is_for_the_question_that_was_seen(world: World) -> None:
+    """Of two questions of an integration the service closes the one that is named, and none if that is gone."""
+    gone, person = world.to_approval(), world.person("bob")
+    world.start(sealed=world.sealed("New words"))
+    gate, ledger = world.waits(), world.ports.ledger
+    with world.refused(GateClosedError):
+        decide.reject(ledger, world.runs, person, world.key, "no", gone.id)
+    assert decide.reject(ledger, world.runs, person, world.key, "no", gate.id).gate.id == gate.id
 
 
 # --- what is shown once

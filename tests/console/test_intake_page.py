@@ -322,15 +322,15 @@ def test_when_the_click_was(turned: Turned, grace: Seat, typed: str, offset: str
 def test_what_cannot_be_of_the_click(
     turned: Turned, grace: Seat, clicked_at: str, grace_hours: str, status: int, says: str
 ) -> None:
-    """It is refused before the secret is looked at; what was typed besides the secret is there again."""
+    """It is refused before the secret is looked at; what is well-formed besides the secret is there again."""
     gate, pair = turned.to_click(), turned.click()
     more = {"clicked_at": clicked_at, "grace_hours": grace_hours}
     answer = hand_in(grace, gate, pair.client_id, pair.client_secret, **more)
     assert answer.status_code == status
     assert says in words_of(answer.text)
     assert field_of(answer.text, "client_id") == pair.client_id
-    assert field_of(answer.text, "clicked_at") == clicked_at
-    assert field_of(answer.text, "grace_hours") == grace_hours
+    assert field_of(answer.text, "clicked_at") == (clicked_at if clicked_at[0].isdigit() else "")
+    assert field_of(answer.text, "grace_hours") == (grace_hours if grace_hours.isdigit() else "168")
     assert turned.world.versions() == 1
 
 

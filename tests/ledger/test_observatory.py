@@ -264,6 +264,18 @@ def test_members(
     assert (begun.rotation, begun.turned_at) == (None, None)
 
 
+def test_some_of_the_fleet(
+    ledger: PostgresLedger, sealed: Sealed, observatory: PostgresObservatory, clock: FakeClock
+) -> None:
+    """Whoever shows a page of the fleet asks about that page only; an integration that is not known is left out."""
+    one, two, _three = (ledger.open_attempt(sealed(name), None).attempt.key for name in ("one", "two", "three"))
+    observatory.observe(two, [seen(clock)], [EDITED], ())
+    unknown = IntegrationKey("nobody", "production")
+    assert [m.key for m in observatory.members([two, one, unknown])] == [one, two]
+    assert {k: len(h.observations) for k, h in observatory.fleet([two, one, unknown]).items()} == {one: 0, two: 1}
+    assert (observatory.members([]), observatory.fleet([])) == ([], {})
+
+
 def test_a_pair_that_waits_for_its_proof_is_not_in_use(
     ledger: PostgresLedger, sealed: Sealed, observatory: PostgresObservatory, clock: FakeClock
 ) -> None:

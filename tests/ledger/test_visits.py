@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from threading import Barrier
 from uuid import uuid4
@@ -130,15 +131,16 @@ def test_signing_in_and_out_is_in_the_trail(
     begun()
     begun(ANN)
     begun()
-    assert visits.end_all(BOB.id) == 2
-    assert visits.end_all(BOB.id) == 0
+    assert visits.end_all(BOB.id, ANN) == 2
+    assert visits.end_all(BOB.id, ANN) == 0
     said = [(e.event, e.actor, e.key, e.attempt_id, e.signed_in, e.detail) for e in ledger.trail()]
     how = BOB.signed_in
     assert said[:2] == [
         ("console.signed_in", BOB.id, "", None, how, {"name": "bob", "groups": ["approver", "viewer"]}),
         ("console.signed_out", BOB.id, "", None, how, {"name": "bob"}),
     ]
-    assert said[5:] == [("console.signed_out", BOB.id, "", None, how, {"name": "bob", "sessions": 2})]
+    ended = {"name": ANN.name, "person": BOB.id, "sessions": 2}
+    assert said[5:] == [("console.signed_out", ANN.id, "", None, ANN.signed_in, ended)]
     inspection = PostgresTrail(engine).verify(GENESIS)
     assert (inspection.rows, inspection.fault) == (6, None)
 
@@ -146,9 +148,30 @@ def test_signing_in_and_out_is_in_the_trail(
 def test_signing_out_everywhere(visits: PostgresVisits, begun: Callable[..., str]) -> None:
     """All sessions of a person end, and nobody else's."""
     mine, hers = [begun(), begun()], begun(ANN)
-    assert visits.end_all(BOB.id) == 2
+    assert visits.end_all(BOB.id, ANN) == 2
     assert [visits.visit(token, IDLE_S) for token in mine] == [None, None]
     assert visits.visit(hers, IDLE_S)
+
+
+def test_signing_out_everywhere_by_name(
+    visits: PostgresVisits, begun: Callable[..., str], ledger: PostgresLedger
+) -> None:
+    """Whoever is called that is signed out, and the trail has each one's id."""
+    other = replace(BOB, id="oidc:another#bob")
+    mine = [begun(), begun(other)]
+    assert visits.end_all(BOB.name, ANN) == 2
+    assert [visits.visit(token, IDLE_S) for token in mine] == [None, None]
+    ended = [e.detail["person"] for e in ledger.trail() if e.event == "console.signed_out"]
+    assert ended == sorted([BOB.id, other.id])
+
+
+def test_who_was_signed_out_does_not_come_back_by_a_code(visits: PostgresVisits, clock: FakeClock) -> None:
+    """A one-time code that was made before is used up; somebody else's is not."""
+    for person in (BOB, ANN):
+        visits.offer(f"code of {person.name}", person, clock.now() + timedelta(minutes=5))
+    assert visits.end_all(BOB.id, ANN) == 0
+    assert visits.redeem(f"code of {BOB.name}") is None
+    assert visits.redeem(f"code of {ANN.name}") == ANN
 
 
 def test_a_code_signs_in_once(visits: PostgresVisits, clock: FakeClock) -> None:

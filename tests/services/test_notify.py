@@ -360,7 +360,7 @@ def test_links_lead_to_the_run_or_else_to_the_page_for_everything(run: str | Non
     ],
 )
 def test_with_a_console_links_lead_there(about: str, key: str, path: str) -> None:
-    """To the gate that asks, or to the integration; Prefect is not asked, and what is about none has the page for all."""
+    """To the gate that asks, or to the integration; what is about none of them has the page for everything."""
     link = page_of(lambda: pytest.fail("nobody asks Prefect"), LINK, "https://console.example/")
     assert link(Notice(Event.GATE_OPENED, Severity.INFO, key, about, {"run": str(uuid4())})) == (
         f"https://console.example/{path}"

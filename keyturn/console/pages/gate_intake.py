@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta, timezone
 
 from fastapi import APIRouter, Request
@@ -23,6 +24,8 @@ MOST_TRIES = 20
 WINDOW_S = 600
 _WRAPPED = "token"
 _FARTHEST_ZONE = timedelta(hours=14)
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2})?")
+_HOURS = re.compile(r"[0-9]{1,3}")
 
 
 @router.post("/gates/{gate_id}/submit")
@@ -101,13 +104,20 @@ def _grace_hours(form: FormData) -> int | None:
     given = text_of(form, "grace_hours").strip()
     if not given:
         return None
-    if not (given.isascii() and given.isdigit() and len(given) <= 3):  # noqa: PLR2004  at most 168
+    if not _HOURS.fullmatch(given):
         raise ConfigurationError("the grace", "is no number of hours", "Give it as Gong shows it: 0 to 168.")
     return int(given)
 
 
 def _kept(form: FormData) -> Kept:
-    return Kept(_id_to_keep(form), _is_wrapped(form), text_of(form, "clicked_at"), text_of(form, "grace_hours"))
+    """What is written into the form again: nothing that could be a secret in the wrong field."""
+    clicked_at, grace_hours = text_of(form, "clicked_at"), text_of(form, "grace_hours")
+    return Kept(
+        _id_to_keep(form),
+        _is_wrapped(form),
+        clicked_at if _MOMENT.fullmatch(clicked_at) else "",
+        grace_hours if _HOURS.fullmatch(grace_hours) else "",
+    )
 
 
 def _id_to_keep(form: FormData) -> str:
