@@ -125,11 +125,8 @@ def test_an_unknown_variable_is_met_with_the_nearest_known_one(name: str, words:
 
 
 def test_the_variables_of_others_are_left_alone() -> None:
-    """The demo, the console and the tests read their own."""
-    assert (
-        load({"KEYTURN_DEMO__CLIENT_SECRET": "x", "KEYTURN_TEST_POSTGRES": "x"})
-        == Settings()
-    )
+    """The demo and the tests read their own."""
+    assert load({"KEYTURN_DEMO__CLIENT_SECRET": "x", "KEYTURN_TEST_POSTGRES": "x"}) == Settings()
 
 
 def test_faults_of_the_file_name_the_key() -> None:
