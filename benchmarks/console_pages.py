@@ -41,12 +41,12 @@ API = "/api/v1"
 PERSON = Person("oidc:bench#olga", "olga", frozenset({"operator"}), "openid (benchmark)")
 ASKED: Mapping[str, str] = {
     "fleet page": "/",
-    "fleet page, one group": "/?group=approver",
+    "fleet page by key": "/?sort=key",
     "inbox": "/inbox",
     "integration page": f"/integrations/{key_of(42)}",
     "API: list": f"{API}/integrations",
     "API: list by key": f"{API}/integrations?sort=key",
-    "API: list of what waits for a group": f"{API}/integrations?group=approver",
+    "API: two that wait for a group": f"{API}/integrations?group=approver&limit=2",
     "API: list, part of the key": f"{API}/integrations?text=00042",
     "API: one integration": f"{API}/integrations/{key_of(42)}",
 }
@@ -99,6 +99,9 @@ def console(url: str) -> Iterator[Console]:
     ports.visits.begin(token, PERSON, ports.clock.now() + timedelta(hours=8))
     ports.ledger.close()
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
+        )  # uvicorn does not, if given one
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
         environ = {"PATH": os.environ["PATH"], "KEYTURN_LEDGER__URL": url, "KEYTURN_CONSOLE__IDLE_S": "28800"}
         argv = ["-m", "uvicorn", "--factory", "benchmarks.console_pages:app", "--fd", str(listener.fileno())]

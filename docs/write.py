@@ -27,6 +27,12 @@ Exit codes: 0 fine, 1 a negative verdict or a refusal, 2 usage or configuration,
 With `--json` a command prints JSON on standard output. If it fails, standard error has one JSON object with `error`,
 `subject`, `problem` and `remedy`; only a mistake in the command line itself is told in words. Where it matters who
 runs a command, it is whom Vault says they are: sign in with `vault login` first. No secret is ever an argument.
+
+On a machine with `KEYTURN_CONSOLE__URL` and without `KEYTURN_LEDGER__URL` the console does what a command asks: `plan`,
+`status`, `gates`, `verify`, `check`, `onboard`, `approve`, `reject`, `submit`, `reveal`, `link`, `abandon`, `rotate`,
+and `evidence` of one attempt. It goes by its own manifests. Who has no Vault token there signs in at the console's
+OpenID provider, in any browser; that token is kept in `~/.config/keyturn/token.json` until it ends. Other commands need
+the ledger.
 """
 
 

@@ -53,7 +53,7 @@ class Away:
         while page.next:
             page = self._read(_Lines, "/integrations", sort="key", limit=_PAGE, after=page.next)
             lines += page.items
-        return lines
+        return sorted(lines, key=lambda line: line.key.split("/"))
 
     def integration(self, key: IntegrationKey) -> fleet.Integration:
         """One integration with all its attempts."""
@@ -104,7 +104,7 @@ class Away:
         if not found:
             problem = f"has no attempt {attempt_id}" if attempt_id else "has no attempt that has ended"
             raise RefusedError(str(key), problem, "See `keyturn status`; name one with --attempt.")
-        return self.api.text(f"/attempts/{found[0].attempt}/evidence")
+        return self.api.signed(f"/attempts/{found[0].attempt}/evidence")
 
     # --- starting and ending
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Generator, Mapping
 from http import HTTPStatus
@@ -30,6 +31,7 @@ from keyturn.ports import Clock
 API = "/api/v1"
 _READ_TIMEOUT_S = 120.0  # looking at a connection from every side takes its time
 _MOST_A_SECOND = 50
+_COMPACT = re.compile(rb"[\w-]+\.[\w-]+\.[\w-]+")
 _BY_STATUS: Mapping[int, type[KeyturnError]] = {
     HTTPStatus.UNAUTHORIZED: NotPermittedError,
     HTTPStatus.FORBIDDEN: NotPermittedError,
@@ -82,9 +84,12 @@ class ConsoleApi:
         """What is at a path below `/api/v1`."""
         return self._json(Call("GET", API + path, query))
 
-    def text(self, path: str) -> str:
-        """The same, of what is not JSON."""
-        return self._answer(Call("GET", API + path)).body.decode(errors="replace")
+    def signed(self, path: str) -> str:
+        """A signed file (JWS in its compact form) at a path below `/api/v1`. Whether it holds is not looked at."""
+        answer = self._answer(Call("GET", API + path))
+        if not _COMPACT.fullmatch(answer.body):
+            raise self._stranger(answer)
+        return answer.body.decode()
 
     def post(self, path: str, body: object = None, *, reads: bool = False) -> Any:  # noqa: ANN401  JSON
         """Do something; gives the answer, or `None` when there is nothing to say.

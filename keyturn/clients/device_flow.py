@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Any, TypeVar
 
 import httpx
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from keyturn.clients.answer import presentable
 from keyturn.errors import (
@@ -82,12 +82,19 @@ class DeviceFlow:
             TransientError: it could not be reached, or did not answer.
             VendorRefusedError: it said no for another reason.
         """
+        self._require_safe_issuer()
         with httpx.Client(transport=self.wire, timeout=_TIMEOUT_S, headers={"Accept": "application/json"}) as http:
             metadata = self._metadata(http)
             code = self._code(http, metadata)
             self.tell(f"To sign in, open {presentable(code.verification_uri_complete or code.verification_uri)}")
             self.tell(f"and check or enter the code {presentable(code.user_code)}")
             return self._token(http, str(metadata.token_endpoint), code)
+
+    def _require_safe_issuer(self) -> None:
+        try:
+            TypeAdapter(SafeUrl).validate_python(self.issuer)
+        except ValidationError:
+            raise ConfigurationError(self.issuer, "is no https address", "Ask whoever runs the console.") from None
 
     def _metadata(self, http: httpx.Client) -> _Metadata:
         url = f"{self.issuer.rstrip('/')}/.well-known/openid-configuration"

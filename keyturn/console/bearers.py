@@ -58,11 +58,7 @@ class Bearers:
     def _ask(self, token: str) -> Person:
         if self._provider is not None and _is_jwt(token):
             return self._by_provider(self._provider, token)
-        try:
-            return self._own_vault(token).whoami()
-        except (NotPermittedError, ConfigurationError) as error:
-            problem, remedy = error.problem, error.remedy
-        raise NotSignedInError("you", problem, remedy)
+        return self._by_vault(token)
 
     def _by_provider(self, provider: Provider, token: str) -> Person:
         try:
@@ -70,6 +66,17 @@ class Bearers:
         except NotPermittedError as error:
             subject, problem, remedy = error.subject, error.problem, error.remedy
         raise NotSignedInError(subject, problem, remedy)
+
+    def _by_vault(self, token: str) -> Person:
+        try:
+            vault = self._own_vault(token)
+        except ConfigurationError:  # it could not even be sent
+            raise NotSignedInError("you", "sent what cannot be a token", "Copy it again, without spaces.") from None
+        try:
+            return vault.whoami()
+        except NotPermittedError as error:
+            problem, remedy = error.problem, error.remedy
+        raise NotSignedInError("you", problem, remedy)
 
     def _own_vault(self, token: str) -> VaultPerson:
         settings = self._ports.settings.vault

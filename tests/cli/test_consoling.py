@@ -16,8 +16,15 @@ import pytest
 
 from keyturn.console.visitor import SESSION_COOKIE
 from keyturn.domain.gate import Person
+from keyturn.sandbox.ports import free_port
 
 LINKS = {"KEYTURN_CONSOLE__SIGN_IN_LINKS": "true"}
+
+PROVIDER = {
+    "KEYTURN_CONSOLE__URL": "https://console.example",
+    "KEYTURN_CONSOLE__OIDC__ISSUER": "https://id.example",
+    "KEYTURN_CONSOLE__OIDC__CLIENT_ID": "keyturn-console",
+}
 
 
 @dataclass
@@ -124,6 +131,24 @@ def test_it_stops_when_it_is_told_to(office: Any, console: Served) -> None:
         open_one.sendall(b"GET /sign-in HTTP/1.1\r\n")
         assert console.stop() == 0
     assert "Traceback" not in console.log.read_text()
+
+
+def test_only_a_trusted_proxy_speaks_for_a_client(office: Any, tmp_path: Path) -> None:
+    """Behind one, limits are for each client and answers know of https; the name in front is the only one served."""
+    settings = PROVIDER | {"KEYTURN_CONSOLE__TRUSTED_PROXIES": "10.0.0.0/8, 127.0.0.1"}
+    port = free_port()
+    with served(office.command, tmp_path / "console.log", "--port", str(port), **settings) as console:
+        assert console.url == "https://console.example"
+
+        def come(client: str, host: str = "console.example") -> httpx.Response:
+            said = {"host": host, "x-forwarded-for": client, "x-forwarded-proto": "https"}
+            return console.http.get(f"http://127.0.0.1:{port}/sign-in/callback", headers=said)
+
+        answers = [come("198.51.100.1") for _ in range(31)]
+        assert [answer.status_code for answer in answers] == [403] * 30 + [429]
+        assert come("198.51.100.2").status_code == 403
+        assert "strict-transport-security" in answers[0].headers
+        assert come("198.51.100.2", "127.0.0.1").status_code == 400
 
 
 @pytest.mark.parametrize(

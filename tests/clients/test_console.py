@@ -167,9 +167,16 @@ def test_where_to_sign_in_is_asked_without_a_token() -> None:
 
 
 def test_nothing_to_say_is_an_answer() -> None:
-    """204 has no body, and a file is no JSON."""
+    """204 has no body."""
     assert console(httpx.Response(204)).post("/x", {}) is None
-    assert console(httpx.Response(200, text="a.b.c")).text("/x") == "a.b.c"
+
+
+def test_a_signed_file_is_one() -> None:
+    """It is no JSON, and anything else than its three parts is not from the console."""
+    assert console(httpx.Response(200, text="a-Z.b_9.c")).signed("/x") == "a-Z.b_9.c"
+    for other in ("", "a.b", "a.b.c.d", "<h1>a.b.c</h1>", '{"a": 1}'):
+        with pytest.raises(ConfigurationError):
+            console(httpx.Response(200, text=other)).signed("/x")
 
 
 def test_every_transient_failure_says_so() -> None:

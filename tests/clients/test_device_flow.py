@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -128,6 +128,15 @@ def test_a_provider_that_will_not_do(metadata: dict[str, Any], kind: type[Keytur
     """Codes and tokens travel by https only, and to nobody but the issuer that the console named."""
     with pytest.raises(kind, match=says):
         Provider([PENDING], metadata).flow().id_token()
+
+
+def test_a_provider_without_encryption_is_asked_nothing() -> None:
+    """Whoever listens in could lead the person somewhere else."""
+    provider = Provider([PENDING])
+    flow = replace(provider.flow(), issuer="http://provider.example")
+    with pytest.raises(ConfigurationError, match="no https address"):
+        flow.id_token()
+    assert (provider.asked, provider.told) == ([], [])
 
 
 def test_a_provider_that_cannot_be_reached() -> None:

@@ -176,7 +176,7 @@ def test_every_attempt_that_waits_has_a_suspended_run(furnished: Furnished) -> N
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_light_still_and_without_fault(furnished: Furnished, name: str) -> None:
-    """axe-core finds nothing in both themes and on a phone; nothing moves while it loads; a screenshot of each is kept."""
+    """axe-core finds nothing in both themes and on a phone, and nothing moves while it loads. There is a picture."""
     whose, path = PAGES[name]
     somebody = furnished.browser(whose)
     somebody.go(furnished.address(path))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -145,12 +145,8 @@ def _wait(process: subprocess.Popen[bytes], http: httpx.Client, issuer: str, log
 
 def _modules() -> Path:
     """Where the package is: installed once beside this Python, exactly as the lock beside `provider.mjs` has it."""
-    lock = (HERE / "package-lock.json").read_bytes()
-    kept = (
-        Path(sys.prefix)
-        / "npm"
-        / f"oidc-provider-{len(lock)}-{json.loads(lock)['packages']['']['dependencies']['oidc-provider']}"
-    )
+    locked = hashlib.sha256((HERE / "package-lock.json").read_bytes()).hexdigest()
+    kept = Path(sys.prefix) / "npm" / f"oidc-provider-{locked[:12]}"
     if not (kept / "node_modules").is_dir():
         _install(kept)
     return kept / "node_modules"
@@ -162,7 +158,7 @@ def _install(kept: Path) -> None:
     for name in ("package.json", "package-lock.json"):
         shutil.copy(HERE / name, new)
     quiet = ["--no-audit", "--no-fund", "--no-update-notifier", "--ignore-scripts", "--omit=dev"]
-    subprocess.run(["npm", "ci", *quiet], cwd=new, check=True, capture_output=True, timeout=240, env={**os.environ})
+    subprocess.run(["npm", "ci", *quiet], cwd=new, check=True, capture_output=True, timeout=240)
     with contextlib.suppress(OSError):  # somebody else was faster
         new.rename(kept)
     shutil.rmtree(new, ignore_errors=True)

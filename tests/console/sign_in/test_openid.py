@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from starlette.testclient import TestClient
 
 from keyturn.console.sign_in.errand import COOKIE
 from keyturn.console.visitor import SESSION_COOKIE
@@ -235,6 +237,18 @@ def test_tries_are_limited(console: Console, visitor: Visitor) -> None:
     assert visitor.get("/sign-in/start").status_code == 303
     console.ports.clock.move(minutes=6)  # type: ignore[attr-defined]  # a test's own clock
     assert visitor.sign_in("alice").status_code == 303
+
+
+def test_of_ipv6_a_network_is_one_client(console: Console) -> None:
+    """Whoever has one such address has as many as they like; of IPv4 each counts by itself, however it is written."""
+
+    def status(address: str) -> int:
+        with closing(TestClient(console.app, ORIGIN, client=(address, 1))) as browser:
+            return int(browser.get("/sign-in/callback").status_code)
+
+    assert {status(f"2001:db8:0:1::{number}") for number in range(30)} == {403}
+    assert [status("2001:db8:0:1:ffff::1"), status("2001:db8:0:2::1")] == [429, 403]
+    assert {status(f"::ffff:203.0.113.{number}") for number in range(40)} == {403}
 
 
 def test_a_provider_that_is_away_is_said(trusting: Callable[..., Console], visit: Callable[[Console], Visitor]) -> None:
