@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 import shutil
 import subprocess
 import sys
@@ -83,13 +84,28 @@ class Person:
         here = urlsplit(self.page.url)
         self.page.goto(urlunsplit(here._replace(netloc=urlsplit(base).netloc)))
 
-    def press(self, name: str, role: Literal["button", "link"] = "button") -> None:
+    def press(self, name: str | re.Pattern[str], role: Literal["button", "link"] = "button") -> None:
         """Press a button, or follow a link, by what it says."""
         self.page.get_by_role(role, name=name).first.click()
 
     def sees(self, text: str) -> None:
         """Wait until the page says so."""
         self.page.get_by_text(text).first.wait_for()
+
+    def in_new_tab(self, name: str) -> Page:
+        """Follow a link that opens in a tab of its own, and give that."""
+        with self.context.expect_page() as opened:
+            self.press(name, "link")
+        opened.value.wait_for_load_state()
+        return opened.value
+
+    def copies(self, label: str, field: Locator) -> None:
+        """Press the button that copies what belongs into a field, and paste it there."""
+        self.page.bring_to_front()
+        self.page.get_by_role("button", name=label, exact=True).click()
+        field.page.bring_to_front()
+        field.focus()
+        field.page.keyboard.press("Control+V")
 
     def tab_to(self, target: Locator) -> None:
         """Press Tab until the keyboard is there; fails if it never gets there."""
@@ -99,9 +115,14 @@ class Person:
             self.page.keyboard.press("Tab")
         raise AssertionError(f"no way to {target} by keyboard")
 
-    def no_fault(self) -> None:
-        """Nothing was wrong with any page so far, and nobody outside of this machine was asked for anything."""
-        assert self.wrong == []
+    def no_fault(self, *, refused: bool = False) -> None:
+        """Nothing was wrong with any page so far, and nobody outside of this machine was asked for anything.
+
+        Args:
+            refused: whether something was asked for that the server had to refuse; browsers call that an error, too.
+        """
+        told = [line for line in self.wrong if not (refused and "the server responded with a status of 4" in line)]
+        assert told == []
         assert self.elsewhere == []
 
     def _asked(self, request: Request) -> None:

@@ -184,9 +184,7 @@ def test_a_page_is_light_still_and_without_fault(furnished: Furnished, name: str
     assert sum(weight(somebody.page).values()) < MOST_BYTES
     assert shift(somebody.page) < MOST_SHIFT
     Looks().over(somebody.page, name)
-    # A status other than 200 is told in a browser's console, and is what some of these pages are about.
-    somebody.wrong = [line for line in somebody.wrong if "Failed to load resource" not in line]
-    somebody.no_fault()
+    somebody.no_fault(refused=True)  # some of these pages are about that
 
 
 def test_an_answer_wakes_the_run_and_the_fleet_shows_it_without_a_jolt(furnished: Furnished) -> None:
@@ -203,5 +201,5 @@ def test_an_answer_wakes_the_run_and_the_fleet_shows_it_without_a_jolt(furnished
     row.get_by_text("integration and secret from Gong").wait_for(timeout=120_000)
     assert shift(alice.page) < MOST_SHIFT
     assert furnished.gate(key).kind is GateKind.GONG_ADMIN
-    alice.no_fault()
-    bob.no_fault()
+    alice.no_fault(refused=True)
+    bob.no_fault(refused=True)
