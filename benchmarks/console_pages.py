@@ -55,7 +55,7 @@ ASKED: Mapping[str, str] = {
 class Known:
     """Everybody is one person: whose token it is would be asked of Vault or a provider, and is not measured here."""
 
-    def person(self, _token: str) -> Person:
+    def known(self, _token: str) -> Person:
         """Olga."""
         return PERSON
 
@@ -99,9 +99,7 @@ def console(url: str) -> Iterator[Console]:
     ports.visits.begin(token, PERSON, ports.clock.now() + timedelta(hours=8))
     ports.ledger.close()
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.setsockopt(
-            socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
-        )  # uvicorn does not, if given one
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # uvicorn does not, if given one
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
         environ = {"PATH": os.environ["PATH"], "KEYTURN_LEDGER__URL": url, "KEYTURN_CONSOLE__IDLE_S": "28800"}
         argv = ["-m", "uvicorn", "--factory", "benchmarks.console_pages:app", "--fd", str(listener.fileno())]

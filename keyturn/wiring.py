@@ -81,14 +81,16 @@ class Ports:
         """What the watch saw, in the ledger."""
         from keyturn.ledger.observatory import PostgresObservatory
 
-        return PostgresObservatory(self._engine, self.clock, self.settings.ledger.lock_timeout_s)
+        wait_s, blind_after = self.settings.ledger.lock_timeout_s, self.settings.watch.blind_after
+        return PostgresObservatory(self._engine, self.clock, wait_s, blind_after)
 
     @cached_property
     def fleet(self) -> Fleet:
         """The fleet at a glance, in the ledger."""
         from keyturn.ledger.fleet_book import PostgresFleet
 
-        return PostgresFleet(self._engine, self.clock, self.settings.ledger.lock_timeout_s)
+        wait_s, blind_after = self.settings.ledger.lock_timeout_s, self.settings.watch.blind_after
+        return PostgresFleet(self._engine, self.clock, wait_s, blind_after)
 
     @cached_property
     def gauges(self) -> Gauges:

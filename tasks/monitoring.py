@@ -23,6 +23,7 @@ from tasks.policies import LEDGER, VENDOR
 
 _SHARD = 25
 _PRUNED_AT_ONCE = 10_000
+_LISTED_AT_ONCE = 10_000
 
 
 @task(name="gates", **VENDOR)
@@ -90,6 +91,8 @@ def health() -> int:
 def claim() -> list[list[str]]:
     """Take on integrations that nobody has looked at for a while, and let old observations and sessions go.
 
+    The fleet is listed anew and counted besides, so that its history has every day although nobody has a console open.
+
     Returns:
         Their keys, in shards.
     """
@@ -97,6 +100,8 @@ def claim() -> list[list[str]]:
     now, watch = p.clock.now(), p.settings.watch
     p.observatory.prune(now - timedelta(days=watch.keep_days), _PRUNED_AT_ONCE)
     p.visits.prune()
+    p.fleet.refresh(_LISTED_AT_ONCE)
+    p.fleet.pictures()
     keys = [str(k) for k in p.observatory.claim(now, now - timedelta(seconds=watch.check_every_s), watch.claim)]
     return sharded(keys, watch.threads)
 

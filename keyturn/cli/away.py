@@ -137,9 +137,10 @@ class Away:
 
     # --- answering
 
-    def approve(self, key: IntegrationKey, digest: str, note: str) -> questions.Decided:
+    def approve(self, key: IntegrationKey, digest: str, note: str, gate: UUID | None = None) -> questions.Decided:
         """Say yes to what was seen."""
-        return self._do(questions.Decided, key, "approve", digest=digest, note=note)
+        which = {"gate": str(gate)} if gate else {}
+        return self._do(questions.Decided, key, "approve", digest=digest, note=note, **which)
 
     def reject(self, key: IntegrationKey, reason: str) -> questions.Decided:
         """Say no; the attempt ends."""

@@ -43,7 +43,7 @@ def approve(
     desk, name = remote.desk(), named(key)
     gate = _open_gate(desk, name, GateKind.APPROVE)
     seen = _matching(gate, digest) if digest else _shown_and_confirmed(gate, as_json=as_json)
-    _tell(desk.approve(name, seen, note), as_json=as_json)
+    _tell(desk.approve(name, seen, note, gate.id), as_json=as_json)
 
 
 def reject(
@@ -82,7 +82,7 @@ def submit(
 
     desk, name = remote.desk(), named(key)
     desk.require_asked(name)
-    told = Told(clicked_at.astimezone() if clicked_at else None, grace_hours)
+    told = Told(_of_this_zone(clicked_at) if clicked_at else None, grace_hours)
     if not stdin:
         _show_what_to_click(desk, name)
     taken = (
@@ -163,6 +163,16 @@ def _shown_and_confirmed(gate: Gate, *, as_json: bool) -> str:
     kit_view.show_asked(gate)
     typer.confirm(f"Approve digest {gate.digest[:12]}?", abort=True, err=True)
     return gate.digest
+
+
+def _of_this_zone(clicked_at: datetime) -> datetime:
+    """A moment as this machine's clock showed it. Of some years no zone is known, or no other zone's year exists."""
+    try:
+        return clicked_at.astimezone()
+    except (ValueError, OverflowError, OSError):
+        raise ConfigurationError(
+            "--clicked-at", f"cannot have been in the year {clicked_at.year}", "Give it as your own clock showed it."
+        ) from None
 
 
 def _show_what_to_click(desk: Desk | Away, key: IntegrationKey) -> None:

@@ -14,8 +14,9 @@ from keyturn.domain.gate import Person
 VIEWER, REQUESTER, APPROVER, GONG_ADMIN, OPERATOR = "viewer", "requester", "approver", "gong_admin", "operator"
 ROLES = (VIEWER, REQUESTER, APPROVER, GONG_ADMIN, OPERATOR)
 
-# In Vault, everybody who signs in has the policy `keyturn-person`, which makes nobody a member of anything.
-_NO_GROUPS = frozenset({"person"})
+NO_GROUPS = frozenset({"person", "worker", "console", "intake"})
+"""Policies of Vault's called `keyturn-<name>` that make nobody a member of anything: everybody who signs in there has
+`keyturn-person`, and the others are for services and for what is done on somebody's behalf."""
 
 
 class Door(StrEnum):
@@ -46,7 +47,7 @@ class Rule:
         """Whether this person may call it."""
         if self.groups:
             return bool(person.groups & self.groups)
-        return self.everyone or bool(person.groups - _NO_GROUPS - ({VIEWER} if self.acting else set()))
+        return self.everyone or bool(person.groups - NO_GROUPS - ({VIEWER} if self.acting else set()))
 
 
 OPEN, OWN, ANY_GROUP = Rule(Door.OPEN), Rule(Door.OWN), Rule(Door.SESSION)

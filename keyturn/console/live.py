@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Collection
 
 from fastapi import APIRouter, Request
@@ -17,8 +18,10 @@ from starlette.responses import StreamingResponse
 from keyturn.console.streams import News, Stream, Streams
 from keyturn.console.visitor import Visitor, ports_of, visitor_of
 from keyturn.domain.integration import IntegrationKey
+from keyturn.errors import KeyturnError
 
 router = APIRouter()
+_log = logging.getLogger(__name__)
 
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # a proxy that collects answers would hold all back
 _MOST_NAMED = 200
@@ -75,4 +78,8 @@ def _event(news: News, keys: Collection[IntegrationKey]) -> str:
 def _is_signed_in(request: Request, visitor: Visitor) -> bool:
     """Whether the session still stands. Looking is no use of it: a page that is left open must not keep it alive."""
     ports = ports_of(request)
-    return ports.visits.visit(visitor.token, ports.settings.console.idle_s, counts=False) is not None
+    try:
+        return ports.visits.visit(visitor.token, ports.settings.console.idle_s, counts=False) is not None
+    except KeyturnError as error:  # who cannot be asked about is told nothing more; the page comes back by itself
+        _log.warning("a stream ends, since its session cannot be looked at: %s", error)
+        return False

@@ -88,6 +88,11 @@ class History:
     height: float
     days: tuple[tuple[datetime, Mapping[FleetState, int]], ...]
 
+    @property
+    def span(self) -> int:
+        """How many days there are from the first to the last, those on which nobody counted among them."""
+        return (self.days[-1][0].date() - self.days[0][0].date()).days + 1 if self.days else 0
+
 
 @dataclass(frozen=True, slots=True)
 class TimesRow:
@@ -141,12 +146,12 @@ def history(pictures: Pictures) -> History:
     """How many integrations were in each state, day by day."""
     days = pictures.history
     top = _rounded_up(max((sum(counts.values()) for _, counts in days), default=0))
-    ground, under = _TOP + _PLOT, [0] * len(days)
+    ground, under, places = _TOP + _PLOT, [0] * len(days), _places([at for at, _ in days])
     areas = []
     for state in STACKED:
         over = [low + counts.get(state, 0) for low, (_, counts) in zip(under, days, strict=True)]
         now = days[-1][1].get(state, 0) if days else 0
-        areas.append(Area(state, _outline(under, over, top), now))
+        areas.append(Area(state, _outline(places, under, over, top), now))
         under = over
     ticks = tuple(Tick(_r(ground - _PLOT * part / top), str(part)) for part in sorted({0, top // 2, top}))
     return History(tuple(areas), ticks, _LEFT, WIDTH - _RIGHT, ground, ground + 18, days)
@@ -171,17 +176,23 @@ def _spans() -> list[str]:
     return [f"≤ {bound}" if bound else f"> {AGE_BOUNDS[-2]}" for bound in AGE_BOUNDS]
 
 
-def _outline(under: Sequence[int], over: Sequence[int], top: int) -> str:
+def _places(days: Sequence[datetime]) -> list[float]:
+    """Where days stand, from 0 for the first to 1 for the last: by their dates, as some may be missing."""
+    passed = [(day.date() - days[0].date()).days for day in days]
+    return [n / passed[-1] for n in passed] if len(days) > 1 else [0.0] * len(days)
+
+
+def _outline(places: Sequence[float], under: Sequence[int], over: Sequence[int], top: int) -> str:
     """The corners of an area: along its upper edge, and back along the lower one. One day alone is as wide as all."""
     if len(over) == 1:
-        under, over = [*under, *under], [*over, *over]
-    there = [_corner(place, len(over), count, top) for place, count in enumerate(over)]
-    back = [_corner(place, len(under), count, top) for place, count in enumerate(under)]
+        places, under, over = [0.0, 1.0], [*under, *under], [*over, *over]
+    there = [_corner(place, count, top) for place, count in zip(places, over, strict=True)]
+    back = [_corner(place, count, top) for place, count in zip(places, under, strict=True)]
     return " ".join([*there, *reversed(back)])
 
 
-def _corner(place: int, of: int, count: int, top: int) -> str:
-    x = _LEFT + (WIDTH - _LEFT - _RIGHT) * place / (of - 1)
+def _corner(place: float, count: int, top: int) -> str:
+    x = _LEFT + (WIDTH - _LEFT - _RIGHT) * place
     return f"{_r(x)},{_r(_TOP + _PLOT - _PLOT * count / top)}"
 
 

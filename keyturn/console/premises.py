@@ -8,6 +8,7 @@ from keyturn.errors import ConfigurationError
 from keyturn.settings import LOOPBACK, ConsoleSettings
 
 _CONSOLE = "KEYTURN_CONSOLE__"
+NO_PROXIES = "nobody"
 
 
 def check(settings: ConsoleSettings) -> None:
@@ -16,9 +17,10 @@ def check(settings: ConsoleSettings) -> None:
     Raises:
         ConfigurationError: it names the setting and what to do.
     """
-    _check_proxies(settings.trusted_proxies)
+    _check_proxies(proxies(settings))
     if settings.oidc.issuer:
         _check_provider(settings)
+        _check_one_identity(settings)
     if settings.sign_in_links:
         _check_links(settings)
 
@@ -43,10 +45,25 @@ def check_serving(settings: ConsoleSettings) -> None:
             f"Put a proxy with a certificate in front and set {_CONSOLE}URL to its https address, or use 127.0.0.1.",
         )
 
+    if settings.url and settings.url.scheme == "https" and not settings.trusted_proxies.strip():
+        raise ConfigurationError(
+            f"{_CONSOLE}TRUSTED_PROXIES",
+            "is not set, but browsers come by https, so there is a proxy, and everybody would seem to come from it",
+            f"Set it to the proxy's address; or to `{NO_PROXIES}`, and all share the limits of one client.",
+        )
+
+
+def proxies(settings: ConsoleSettings) -> str:
+    """Whose word counts about where a request comes from; nobody's if it is empty."""
+    said = settings.trusted_proxies.strip()
+    return "" if said == NO_PROXIES else said
+
 
 def hosts(settings: ConsoleSettings) -> frozenset[str]:
     """The host names that a request may be for; another one is somebody else's name that leads here."""
-    return frozenset({settings.url.host or ""}) if settings.url else LOOPBACK
+    if settings.url:
+        return frozenset({settings.url.host or ""})
+    return LOOPBACK | ({_in_url(settings.host)} if is_loopback(settings.host) else frozenset())
 
 
 def address(settings: ConsoleSettings, port: int | None = None) -> str:
@@ -58,8 +75,7 @@ def address(settings: ConsoleSettings, port: int | None = None) -> str:
     """
     if settings.url:
         return str(settings.url).rstrip("/")
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"http://{host}:{port or settings.port}"
+    return f"http://{_in_url(settings.host)}:{port or settings.port}"
 
 
 def is_loopback(host: str) -> bool:
@@ -68,6 +84,10 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _check_provider(settings: ConsoleSettings) -> None:
@@ -79,6 +99,16 @@ def _check_provider(settings: ConsoleSettings) -> None:
                 "is not set",
                 "It is needed for sign-in at an OpenID provider, as registered there.",
             )
+
+
+def _check_one_identity(settings: ConsoleSettings) -> None:
+    """With links somebody is who Vault says, at a provider who that says: one human must not be two."""
+    if settings.sign_in_links and not settings.oidc.vault_accessor:
+        raise ConfigurationError(
+            f"{_CONSOLE}SIGN_IN_LINKS",
+            "is on beside an OpenID provider, so one human could be two people, who approve each other's requests",
+            f"Turn it off, or set {_CONSOLE}OIDC__VAULT_ACCESSOR.",
+        )
 
 
 def _check_links(settings: ConsoleSettings) -> None:
@@ -96,7 +126,7 @@ def _why_not_alone(settings: ConsoleSettings) -> str:
         return f"the console listens on {settings.host or 'every address'}"
     if settings.url and not is_loopback(settings.url.host or ""):
         return f"browsers reach it as {settings.url.host}"
-    return "proxies are trusted, so requests may come from elsewhere" if settings.trusted_proxies.strip() else ""
+    return "proxies are trusted, so requests may come from elsewhere" if proxies(settings) else ""
 
 
 def _check_proxies(text: str) -> None:

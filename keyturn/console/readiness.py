@@ -19,8 +19,8 @@ from keyturn.wiring import Ports
 
 PATIENCE_S = 2.0
 KEPT_S = 2.0
-NEEDED = frozenset({"ledger", "vault"})
-"""Without these there is nothing to show. Without the others pages can be read, and decisions are kept."""
+NEEDED = frozenset({"ledger"})
+"""Without it there is nothing to show. Without the others pages can be read, and most decisions are made and kept."""
 
 _NO_RUN = UUID(int=0)
 _log = logging.getLogger(__name__)

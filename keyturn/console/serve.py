@@ -43,7 +43,10 @@ LOGGING: dict[str, Any] = {
     "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain", "filters": ["path_only"]}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
-    "loggers": {"uvicorn": {"handlers": ["stderr"], "level": "INFO", "propagate": False}},
+    "loggers": {
+        "uvicorn": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+        "keyturn": {"level": "INFO"},
+    },
 }
 
 
@@ -67,7 +70,7 @@ def serve(ports: Ports, started: Callable[[str], None]) -> None:
 
 
 def _config(app: FastAPI, console: ConsoleSettings) -> uvicorn.Config:
-    proxies = console.trusted_proxies.strip()
+    proxies = premises.proxies(console)
     return uvicorn.Config(
         app,
         log_config=LOGGING,

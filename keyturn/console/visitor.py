@@ -6,10 +6,13 @@ import hashlib
 import hmac
 from dataclasses import dataclass, field
 
+import anyio
+import anyio.to_thread
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
 from keyturn.console.access import RULES, Door, Rule
+from keyturn.console.failures import failures_of
 from keyturn.domain.gate import Person
 from keyturn.errors import KeyturnError, NotPermittedError
 from keyturn.wiring import Ports
@@ -101,9 +104,26 @@ async def _by_bearer(request: Request, rule: Rule) -> None:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise NotSignedInError("you", "sent no bearer token", "Send a Vault token or an ID token.")
-    person = await run_in_threadpool(request.app.state.bearers.person, token.strip())
-    request.state.visitor = Visitor(person, token.strip())
+    token = token.strip()
+    person = request.app.state.bearers.known(token) or await _asked(request, token)
+    request.state.visitor = Visitor(person, token)
     _require(rule, person)
+
+
+async def _asked(request: Request, token: str) -> Person:
+    """Whose token it is, after a question to whoever gave it out. Those wait for each other, and for no page."""
+    return await anyio.to_thread.run_sync(_ask, request, token, limiter=request.app.state.asking)
+
+
+def _ask(request: Request, token: str) -> Person:
+    failures = failures_of(request)
+    failures.require_few(request, "bearer")
+    try:
+        person: Person = request.app.state.bearers.person(token)
+    except NotSignedInError:
+        failures.note(request, "bearer")
+        raise
+    return person
 
 
 def _require(rule: Rule, person: Person) -> None:

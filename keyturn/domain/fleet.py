@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from keyturn.domain.attempt import AttemptKind, Stage
-from keyturn.domain.gate import GateKind
+from keyturn.domain.attempt import Attempt, AttemptKind, Stage
+from keyturn.domain.gate import Gate, GateKind
 from keyturn.domain.health import Cause
 from keyturn.domain.integration import IntegrationKey
+from keyturn.domain.rotation import state_of
 
 
 class FleetState(StrEnum):
@@ -31,6 +32,21 @@ class FleetHealth(StrEnum):
     UNKNOWN = "unknown"
     NEVER = "never checked"
     OK = "ok"
+
+
+def said_of(attempt: Attempt | None, done: Collection[Stage], gates: Iterable[Gate]) -> str:
+    """Where the newest attempt of an integration stands, in words.
+
+    Args:
+        attempt: the newest one; `None` when there never was one.
+        done: its stages that have a receipt.
+        gates: what it asks now.
+    """
+    if attempt is None:
+        return "never onboarded"
+    if attempt.kind is AttemptKind.ROTATION:
+        return f"rotation {state_of(attempt, done, {g.kind for g in gates})}"
+    return f"{attempt.kind} {attempt.state}"
 
 
 class FleetSort(StrEnum):
@@ -147,14 +163,14 @@ class Pictures:
         at: when it was counted.
         total: how many integrations.
         states: how many in each state.
-        healths: how many of each health.
+        healths: how many of each health; what nobody has looked at for long counts as unknown, not as well.
         causes: how many have each cause raised.
         ages: how many secrets of which age in days: upper bounds 7, 30, 60, 90, 180, 365, and 0 for older.
         overdue: how many secrets are past their due date.
         waiting: how many wait for each group.
         history: the same as `states`, for each of the last 30 days, the oldest first.
         times: the stages of an onboarding and of a rotation, in their order; those with no attempt are left out.
-        graces: the running graces, by their end, at most 20.
+        graces: the running graces, by their end, at most `MOST_GRACES`.
     """
 
     at: datetime
@@ -169,6 +185,9 @@ class Pictures:
     times: tuple[StageTimes, ...] = ()
     graces: tuple[tuple[IntegrationKey, datetime], ...] = ()
 
+
+MOST_GRACES = 20
+"""Of how many graces `Pictures.graces` tells at most."""
 
 AGE_BOUNDS: tuple[int, ...] = (7, 30, 60, 90, 180, 365, 0)
 """Upper bounds of the ages in `Pictures.ages`, in days; 0 stands for all that is older."""

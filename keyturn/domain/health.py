@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from keyturn.domain.notice import Severity
@@ -146,11 +146,13 @@ class Health:
 
     Attributes:
         checked_at: when a worker last took it on, whatever came of that; `None` before the first time.
+        blind: that is so long ago that nothing is known to be well any more.
     """
 
     observations: Sequence[Observation] = field(default=())
     raised: Sequence[Condition] = field(default=())
     checked_at: datetime | None = None
+    blind: bool = False
 
     @property
     def words(self) -> str:
@@ -160,7 +162,13 @@ class Health:
         if self.raised:
             return ", ".join(c.cause.value for c in self.raised)
         # That something was bad once is not raised yet, but it is not well either.
-        return Outcome.OK.value if all(o.outcome is Outcome.OK for o in self.observations) else Outcome.UNKNOWN.value
+        fine = not self.blind and all(o.outcome is Outcome.OK for o in self.observations)
+        return Outcome.OK.value if fine else Outcome.UNKNOWN.value
+
+
+def is_blind(checked_at: datetime | None, now: datetime, after: timedelta | None) -> bool:
+    """Whether it was looked at too long ago to be called well: the watch may be dead. `None` is never too long."""
+    return after is not None and (checked_at is None or checked_at <= now - after)
 
 
 class Turn(StrEnum):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -97,6 +97,25 @@ class Grace:
         """How much of it is over: 0 at its beginning, 1 at its end."""
         whole = (self.earliest_end - self.began).total_seconds()
         return 1.0 if whole <= 0 else min(1.0, max(0.0, (now - self.began).total_seconds() / whole))
+
+
+def hours_told(question: Mapping[str, object]) -> int:
+    """The grace of a click that nobody has answered for: as told with a secret that was refused, else as asked for."""
+    told = question.get("told_hours")
+    return int(str(question["grace_hours"] if told is None else told))
+
+
+def end_of_click(question: Mapping[str, object], asked_at: datetime) -> datetime | None:
+    """The end of the grace that runs while the new secret is asked for; `None` while no click is known of.
+
+    Args:
+        question: of the gate that asks for it.
+        asked_at: when that was opened, for a question of a keyturn that did not keep the moment of the click.
+    """
+    if "clicked_since" not in question:
+        return None
+    since = str(question["clicked_since"])
+    return (datetime.fromisoformat(since) if since else asked_at) + timedelta(hours=hours_told(question))
 
 
 ALARMS: tuple[float, ...] = (0.5, 0.75, 0.9)

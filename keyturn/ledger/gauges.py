@@ -6,15 +6,15 @@ What is read off the standings is as fresh as the pictures: whoever reads those 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Row, and_, func, select, true
+from sqlalchemy import ColumnElement, Connection, Engine, FromClause, and_, func, select, true
 
 from keyturn.domain.attempt import AttemptKind, AttemptState, Stage
 from keyturn.domain.gate import GateKind, GateState
 from keyturn.domain.gauges import CallOutcome, Readings
 from keyturn.domain.health import Cause
+from keyturn.domain.rotation import end_of_click
 from keyturn.domain.verdict import Layer, LayerStatus
 from keyturn.ledger.fleet_tables import NEVER, standings
 from keyturn.ledger.tables import attempts, conditions, gates, integrations, notices, receipts, vendor_calls
@@ -107,16 +107,11 @@ def _receipt_of(of: FromClause, stage: Stage) -> ColumnElement[bool]:
 def _unanswered(connection: Connection) -> Iterator[tuple[bool, datetime]]:
     """By the gate that still asks for the new secret, once somebody has said that Gong was clicked."""
     mine = and_(gates.c.attempt_id == attempts.c.id, gates.c.state == GateState.OPEN)
-    asked = select(gates.c.question).select_from(attempts.join(gates, mine)).where(*_TURNING)
+    asked = select(gates.c.question, gates.c.opened_at).select_from(attempts.join(gates, mine)).where(*_TURNING)
     clicked = gates.c.kind == GateKind.GONG_ROTATION, gates.c.question.has_key("clicked_since")
     for row in connection.execute(asked.where(*clicked)):
-        yield False, _end_of(row)
-
-
-def _end_of(row: Row[Any]) -> datetime:
-    hours = row.question.get("told_hours")
-    hours = row.question["grace_hours"] if hours is None else hours
-    return datetime.fromisoformat(row.question["clicked_since"]) + timedelta(hours=int(hours))
+        if end := end_of_click(row.question, row.opened_at):
+            yield False, end
 
 
 def _checks(connection: Connection) -> tuple[datetime | None, int]:

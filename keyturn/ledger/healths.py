@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Text, func, literal, select
+from sqlalchemy import (
+    Connection,
+    FromClause,
+    FunctionElement,
+    Over,
+    Row,
+    TableValuedAlias,
+    Text,
+    func,
+    literal,
+    or_,
+    select,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from keyturn.domain.health import Cause, Condition, Health, Observation, Outcome, Subject
@@ -13,6 +25,7 @@ from keyturn.domain.integration import IntegrationKey
 from keyturn.ledger.fleet import among
 from keyturn.ledger.tables import conditions, integrations, observations
 
+_LOOKS = 1000  # at each subject: ten days of a look every quarter of an hour
 _SUBJECTS = [subject.value for subject in Subject]
 
 
@@ -37,6 +50,23 @@ def outcomes(connection: Connection, key: str) -> Mapping[Subject, Outcome]:
     return {Subject(row.subject): Outcome(row.outcome) for row in connection.execute(_newest([key]))}
 
 
+def changes(connection: Connection, key: str, limit: int) -> list[Observation]:
+    """The newest observations that differ from the one before of their subject, in outcome or cause."""
+    subjects = _subjects()
+    mine = observations.c.key == key, observations.c.subject == subjects.c.subject
+    # One more than is told of: it is only what the oldest one is compared with.
+    narrow = select(observations.c.id, observations.c.subject, observations.c.outcome, observations.c.cause)
+    looks = narrow.where(*mine).order_by(observations.c.id.desc()).limit(_LOOKS + 1).lateral("looks")
+    functions = func.lead(looks.c.outcome), func.lead(looks.c.cause), func.row_number()
+    found, because, place = (_backwards(function, looks) for function in functions)
+    rows = select(looks, found.label("found"), because.label("because"), place.label("place"))
+    told = rows.select_from(subjects.join(looks, literal(True))).subquery("told")
+    differs = or_(told.c.outcome.is_distinct_from(told.c.found), told.c.cause.is_distinct_from(told.c.because))
+    asked = select(observations).join(told, told.c.id == observations.c.id).where(told.c.place <= _LOOKS, differs)
+    newest = asked.order_by(observations.c.id.desc()).limit(limit)
+    return [_observation_of(row) for row in connection.execute(newest)]
+
+
 def without_any(connection: Connection, subjects: Collection[tuple[str, str]]) -> list[str]:
     """Of keys with names of subjects, the keys of those that have no observation (any more)."""
     pairs = [literal([pair[n] for pair in subjects], ARRAY(Text)) for n in (0, 1)]
@@ -51,10 +81,19 @@ def condition_of(row: Row[Any]) -> Condition:
     return Condition(Cause(row.cause), row.raised, row.against, row.since, row.evidence, row.remedy)
 
 
+def _subjects() -> TableValuedAlias:
+    named = func.unnest(literal(_SUBJECTS, ARRAY(Text))).table_valued("subject")
+    return named.render_derived("subjects")
+
+
+def _backwards(function: FunctionElement[Any], looks: FromClause) -> Over[Any]:
+    """A function over the looks at each subject, the newest first."""
+    return function.over(partition_by=looks.c.subject, order_by=looks.c.id.desc())
+
+
 def _newest(keys: Sequence[str] | None) -> Any:  # noqa: ANN401  a select of all columns
     """The newest observation of each subject: one probe of the index for each, however many observations there are."""
-    named = func.unnest(literal(_SUBJECTS, ARRAY(Text))).table_valued("subject")
-    subjects = named.render_derived("subjects")
+    subjects = _subjects()
     mine = observations.c.key == integrations.c.key, observations.c.subject == subjects.c.subject
     last = select(observations).where(*mine).order_by(observations.c.id.desc()).limit(1).lateral("last")
     asked = select(last).select_from(integrations.join(subjects, literal(True)).join(last, literal(True)))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine, delete, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -20,13 +21,14 @@ from keyturn.domain.health import (
     Subject,
     Transition,
     Turn,
+    is_blind,
     progress,
     severity_of,
 )
 from keyturn.domain.integration import IntegrationKey
 from keyturn.domain.notice import Event, Notice
 from keyturn.ledger import fleet, owners
-from keyturn.ledger.healths import condition_of, healths, outcomes, without_any
+from keyturn.ledger.healths import changes, condition_of, healths, outcomes, without_any
 from keyturn.ledger.stale import mark_stale
 from keyturn.ledger.tables import conditions, integrations, observations
 from keyturn.ledger.unit import Unit, transaction
@@ -41,10 +43,14 @@ class PostgresObservatory(Observatory):
     Args:
         engine: from `keyturn.ledger.engine.make_engine`.
         lock_timeout_s: seconds to wait for another round over the same integration.
+        blind_after: what nobody has looked at for so long is not known to be well.
     """
 
-    def __init__(self, engine: Engine, clock: Clock, lock_timeout_s: float) -> None:
+    def __init__(
+        self, engine: Engine, clock: Clock, lock_timeout_s: float, blind_after: timedelta | None = None
+    ) -> None:
         self._engine, self._clock, self._lock_timeout_s = engine, clock, lock_timeout_s
+        self._blind_after = blind_after
 
     def observe(
         self,
@@ -83,6 +89,11 @@ class PostgresObservatory(Observatory):
             found: datetime | None = unit.connection.execute(asked).scalar()
         return found
 
+    def history(self, key: IntegrationKey, limit: int) -> Sequence[Observation]:
+        """The looks that found something else than the look before."""
+        with transaction(self._engine, self._clock, self._lock_timeout_s, str(key)) as unit:
+            return changes(unit.connection, str(key), limit)
+
     def fleet(self, keys: Collection[IntegrationKey] | None = None) -> Mapping[IntegrationKey, Health]:
         """All integrations, or these, in three statements."""
         return self._health(None if keys is None else [str(key) for key in keys])
@@ -95,11 +106,12 @@ class PostgresObservatory(Observatory):
 
     def claim(self, now: datetime, older_than: datetime, limit: int) -> Sequence[IntegrationKey]:
         """Take integrations on by moving their `checked_at`; those that another worker is taking on are passed over."""
-        due = or_(integrations.c.checked_at.is_(None), integrations.c.checked_at <= older_than)
-        longest_unseen = integrations.c.checked_at.asc().nulls_first(), integrations.c.key
-        first = select(integrations.c.key).where(due).order_by(*longest_unseen).limit(limit)
+        checked, hastened = integrations.c.checked_at, integrations.c.hastened_at
+        due = or_(hastened.is_not(None), checked.is_(None), checked <= older_than)
+        order = hastened.asc().nulls_last(), checked.asc().nulls_first(), integrations.c.key
+        first = select(integrations.c.key).where(due).order_by(*order).limit(limit)
         locked = first.with_for_update(skip_locked=True, key_share=True)
-        taken = update(integrations).where(integrations.c.key.in_(locked)).values(checked_at=now)
+        taken = update(integrations).where(integrations.c.key.in_(locked)).values(checked_at=now, hastened_at=None)
         with transaction(self._engine, self._clock, self._lock_timeout_s, "integrations") as unit:
             keys = unit.connection.execute(taken.returning(integrations.c.key)).scalars().all()
         return sorted(map(IntegrationKey.parse, keys))
@@ -110,10 +122,10 @@ class PostgresObservatory(Observatory):
             return owners.concerned(unit.connection, account_id, owner_id)
 
     def hasten(self, key: IntegrationKey) -> None:
-        """Set its `checked_at` back: whoever claims next takes those first that have none."""
-        now_due = update(integrations).where(integrations.c.key == str(key)).values(checked_at=None)
+        """Mark it: whoever claims next takes those first. When it was looked at stays known."""
+        mine = integrations.c.key == str(key), integrations.c.hastened_at.is_(None)
         with transaction(self._engine, self._clock, self._lock_timeout_s, str(key)) as unit:
-            unit.connection.execute(now_due)
+            unit.connection.execute(update(integrations).where(*mine).values(hastened_at=unit.now()))
 
     def prune(self, before: datetime, limit: int) -> int:
         """Forget the oldest; rows that somebody else is forgetting are passed over."""
@@ -126,7 +138,11 @@ class PostgresObservatory(Observatory):
 
     def _health(self, keys: Sequence[str] | None) -> Mapping[IntegrationKey, Health]:
         with transaction(self._engine, self._clock, self._lock_timeout_s, keys[0] if keys else "fleet") as unit:
-            return healths(unit.connection, keys)
+            found, now = healths(unit.connection, keys), unit.now()
+        return {
+            key: replace(health, blind=is_blind(health.checked_at, now, self._blind_after))
+            for key, health in found.items()
+        }
 
 
 def _keep(unit: Unit, key: IntegrationKey, seen: Sequence[Observation]) -> None:

@@ -7,22 +7,22 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, delete, func, select
+from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, literal, not_, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from keyturn.domain.attempt import Stage
-from keyturn.domain.fleet import AGE_BOUNDS, FleetHealth, FleetState, Pictures, StageTimes
+from keyturn.domain.fleet import AGE_BOUNDS, MOST_GRACES, FleetHealth, FleetState, Pictures, StageTimes
 from keyturn.domain.health import Cause
 from keyturn.domain.integration import IntegrationKey
 from keyturn.ledger.fleet_tables import NEVER, snapshots, standings
 from keyturn.ledger.stage_times import stage_times
+from keyturn.ledger.tables import integrations
 from keyturn.ledger.unit import Unit
 
 _LOCK = 0x6B747069  # any number, the same for every keyturn
 _NAME = "pictures"
 _AS_NEW = timedelta(seconds=15)
 _DAYS = timedelta(days=30)
-_MOST_GRACES = 20
 _Word = TypeVar("_Word", bound=StrEnum)
 
 
@@ -37,20 +37,26 @@ def is_new(known: Pictures, now: datetime) -> bool:
     return timedelta(0) <= now - known.at < _AS_NEW
 
 
-def count(unit: Unit, known: Pictures | None) -> Pictures:
-    """Count, unless somebody else is counting; who has nothing to show meanwhile waits for them."""
+def count(unit: Unit, known: Pictures | None, blind_after: timedelta | None) -> Pictures:
+    """Count, unless somebody else is counting; who has nothing to show meanwhile waits for them.
+
+    Args:
+        unit: an open transaction.
+        known: what was counted last.
+        blind_after: what nobody has looked at for so long counts as unknown, not as well.
+    """
     if not unit.connection.execute(select(func.pg_try_advisory_xact_lock(_LOCK))).scalar_one():
         if known is not None:
             return known
         unit.connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
     again = last(unit)
-    return again if again is not None and is_new(again, unit.now()) else _counted(unit)
+    return again if again is not None and is_new(again, unit.now()) else _counted(unit, blind_after)
 
 
-def _counted(unit: Unit) -> Pictures:
+def _counted(unit: Unit, blind_after: timedelta | None) -> Pictures:
     now, connection = unit.now(), unit.connection
     body: dict[str, Any] = {
-        **_totals(connection, now),
+        **_totals(connection, now, blind_after),
         "causes": _spread(connection, standings.c.causes),
         "waiting": _spread(connection, standings.c.groups),
         "graces": _graces(connection, now),
@@ -61,22 +67,33 @@ def _counted(unit: Unit) -> Pictures:
     return _pictures_of(now, body, _history(connection, now))
 
 
-def _totals(connection: Connection, now: datetime) -> dict[str, Any]:
+def _totals(connection: Connection, now: datetime, blind_after: timedelta | None) -> dict[str, Any]:
     """What one look at every row tells."""
     bounds = [b for b in AGE_BOUNDS if b]
     turned = standings.c.turned_at
     younger = [func.count().filter(turned >= now - timedelta(days=b), turned < NEVER) for b in bounds]
     counts = func.count(), func.count().filter(standings.c.due_at < now), _aged(), *younger
-    asked = select(standings.c.state, standings.c.health, *counts)
-    rows = connection.execute(asked.group_by(standings.c.state, standings.c.health)).all()
+    health = _health(now, blind_after).label("shown")
+    looked = standings.outerjoin(integrations, integrations.c.key == standings.c.key)
+    asked = select(standings.c.state, health, *counts).select_from(looked)
+    rows = connection.execute(asked.group_by(standings.c.state, health)).all()
     overdue, aged, *ages = (sum(row[n] for row in rows) for n in range(3, 5 + len(bounds)))
     upto = [0, *ages, aged]
     return {
         "states": {s: sum(row[2] for row in rows if row.state == s) for s in FleetState},
-        "healths": {h: sum(row[2] for row in rows if row.health == h) for h in FleetHealth},
+        "healths": {h: sum(row[2] for row in rows if row.shown == h) for h in FleetHealth},
         "overdue": overdue,
         "ages": {str(bound): upto[n + 1] - upto[n] for n, bound in enumerate(AGE_BOUNDS)},
     }
+
+
+def _health(now: datetime, blind_after: timedelta | None) -> ColumnElement[str]:
+    """As `standings.row_of` shows it."""
+    if blind_after is None:
+        return standings.c.health
+    seen = func.coalesce(integrations.c.checked_at > now - blind_after, False)
+    blind = and_(standings.c.health == FleetHealth.OK, not_(seen))
+    return case((blind, literal(FleetHealth.UNKNOWN.value)), else_=standings.c.health)
 
 
 def _aged() -> ColumnElement[int]:
@@ -92,7 +109,7 @@ def _spread(connection: Connection, lists: ColumnElement[list[str]]) -> dict[str
 
 def _graces(connection: Connection, now: datetime) -> list[list[str]]:
     asked = select(standings.c.key, standings.c.grace_ends_at).where(standings.c.grace_ends_at > now)
-    first = asked.order_by(standings.c.grace_ends_at, standings.c.key).limit(_MOST_GRACES)
+    first = asked.order_by(standings.c.grace_ends_at, standings.c.key).limit(MOST_GRACES)
     return [[row.key, row.grace_ends_at.isoformat()] for row in connection.execute(first)]
 
 

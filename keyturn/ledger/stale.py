@@ -18,7 +18,12 @@ _TEXTS = ARRAY(Text)
 _MARK = text("SELECT keyturn_mark_stale(key) FROM unnest(:keys) AS key").bindparams(
     bindparam("keys", type_=ARRAY(Text))
 )
-_TAKE = text("DELETE FROM stale WHERE ctid = ANY (ARRAY (SELECT ctid FROM stale LIMIT :limit)) RETURNING key")
+_TAKE = text("""
+WITH taken AS (
+    DELETE FROM stale WHERE key = ANY (ARRAY (SELECT DISTINCT key FROM stale LIMIT :limit)) RETURNING key
+)
+SELECT DISTINCT key FROM taken ORDER BY key
+""")
 
 
 def mark_stale(connection: Connection, keys: Sequence[str]) -> None:
@@ -33,7 +38,7 @@ def is_any_stale(connection: Connection) -> bool:
 
 
 def take_stale(connection: Connection, limit: int) -> list[str]:
-    """Take up to so many marks, and give whose they were; one integration may have several.
+    """Take all marks of up to so many integrations, and give whose they were; each may have many.
 
     To be read afterwards, by statements of their own: only those see all that was committed before the marks were.
     """

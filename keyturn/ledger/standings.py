@@ -6,7 +6,7 @@ module only puts it together.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,13 +15,14 @@ from sqlalchemy import Connection, Row, and_, delete, func, literal_column, sele
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from keyturn.domain.attempt import Attempt, AttemptKind, AttemptState, Halt, Stage, stages_of
-from keyturn.domain.fleet import FleetHealth, FleetRow, FleetState, Waiting
+from keyturn.domain.fleet import FleetHealth, FleetRow, FleetState, Waiting, said_of
 from keyturn.domain.gate import Gate, GateKind
-from keyturn.domain.health import Cause, Health, Outcome, severity_of
+from keyturn.domain.health import Cause, Health, Outcome, is_blind, severity_of
 from keyturn.domain.integration import IntegrationKey
 from keyturn.domain.notice import Severity
-from keyturn.domain.rotation import state_of
+from keyturn.domain.rotation import end_of_click
 from keyturn.domain.schedule import due_at
+from keyturn.errors import ConfigurationError
 from keyturn.ledger.fleet import among, members, newest_attempts
 from keyturn.ledger.fleet_tables import NEVER, standings
 from keyturn.ledger.healths import healths
@@ -30,21 +31,30 @@ from keyturn.ledger.stale import take_stale
 from keyturn.ledger.tables import attempts, receipts
 from keyturn.ports import Member
 
+BATCH = 500
+"""How many integrations are listed anew in one transaction."""
+
+UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, ConfigurationError)
+"""What comes of a row with a word that only a newer keyturn knows. No error of the database is one of these."""
+
 _LOCK = 0x6B746673  # any number, the same for every keyturn
-_BATCH = 500
 _URGENT = tuple(reversed(Severity))
 
 
-def refresh(connection: Connection) -> bool:
-    """Make a batch anew, one process at a time; `False` when it was the last.
+def refresh(connection: Connection, left_out: Callable[[str], None]) -> int:
+    """Make a batch anew, one process at a time; gives how many, less than `BATCH` when it was the last.
 
     Were there two, the one that read first could write last.
+
+    Args:
+        connection: of an open transaction.
+        left_out: hears of each integration that cannot be read; what was listed of it stays.
     """
     connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
-    taken = take_stale(connection, _BATCH)
+    taken = take_stale(connection, BATCH)
     if taken:
-        _write(connection, sorted(set(taken)))
-    return len(taken) == _BATCH
+        _write(connection, taken, left_out)
+    return len(taken)
 
 
 def derived(connection: Connection, keys: Sequence[str]) -> list[FleetRow]:
@@ -57,12 +67,21 @@ def derived(connection: Connection, keys: Sequence[str]) -> list[FleetRow]:
     ]
 
 
-def row_of(row: Row[Any], now: datetime) -> FleetRow:
-    """A row of `standings`, with the `checked_at` that it was joined to; a grace that is over is none."""
+def row_of(row: Row[Any], now: datetime, blind_after: timedelta | None) -> FleetRow:
+    """A row of `standings`, with the `checked_at` that it was joined to; a grace that is over is none.
+
+    Args:
+        row: what is kept.
+        now: the present.
+        blind_after: what nobody has looked at for so long is not known to be well, whatever was found last.
+    """
+    health = FleetHealth(row.health)
+    if health is FleetHealth.OK and is_blind(row.checked_at, now, blind_after):
+        health = FleetHealth.UNKNOWN
     return FleetRow(
         key=IntegrationKey.parse(row.key),
         state=FleetState(row.state),
-        health=FleetHealth(row.health),
+        health=health,
         says=row.says,
         attempt_id=row.attempt_id,
         kind=AttemptKind(row.kind) if row.kind else None,
@@ -80,8 +99,9 @@ def row_of(row: Row[Any], now: datetime) -> FleetRow:
     )
 
 
-def _write(connection: Connection, keys: Sequence[str]) -> None:
-    rows = [_columns(row) for row in derived(connection, keys)]
+def _write(connection: Connection, keys: Sequence[str], left_out: Callable[[str], None]) -> None:
+    keys, found = _readable(connection, keys, left_out)
+    rows = [_columns(row) for row in found]
     if rows:
         made = upsert(standings)
         values = {c.name: made.excluded[c.name] for c in standings.c if c.name != "key"}
@@ -89,6 +109,24 @@ def _write(connection: Connection, keys: Sequence[str]) -> None:
         connection.execute(made.on_conflict_do_update(index_elements=["key"], set_=values, where=changed), rows)
     if gone := set(keys) - {str(row["key"]) for row in rows}:
         connection.execute(delete(standings).where(standings.c.key.in_(gone)))
+
+
+def _readable(
+    connection: Connection, keys: Sequence[str], left_out: Callable[[str], None]
+) -> tuple[Sequence[str], list[FleetRow]]:
+    """What can be read of them; one that a newer keyturn has written to must not hide all others."""
+    try:
+        return keys, derived(connection, keys)
+    except UNREADABLE:
+        pass
+    good, rows = [], []
+    for key in keys:
+        try:
+            rows += derived(connection, [key])
+            good.append(key)
+        except UNREADABLE:
+            left_out(key)
+    return good, rows
 
 
 def _row(member: Member, health: Health, verdict: Mapping[str, str], grace_ends_at: datetime | None) -> FleetRow:
@@ -99,7 +137,7 @@ def _row(member: Member, health: Health, verdict: Mapping[str, str], grace_ends_
         key=member.key,
         state=_state(member),
         health=_health(health),
-        says=_says(member),
+        says=said_of(attempt, member.done, member.gates),
         attempt_id=attempt.id if attempt else None,
         kind=attempt.kind if attempt else None,
         stage=left[0] if left else None,
@@ -138,15 +176,6 @@ def _health(health: Health) -> FleetHealth:
     return FleetHealth.OK if fine else FleetHealth.UNKNOWN
 
 
-def _says(member: Member) -> str:
-    attempt = member.attempt
-    if attempt is None:
-        return "never onboarded"
-    if attempt.kind is AttemptKind.ROTATION:
-        return f"rotation {state_of(attempt, member.done, {g.kind for g in member.gates})}"
-    return f"{attempt.kind} {attempt.state}"
-
-
 def _causes(health: Health) -> tuple[Cause, ...]:
     """The most severe first, of these the oldest."""
     raised = sorted(health.raised, key=lambda c: (_URGENT.index(severity_of(c.cause)), c.since, c.cause))
@@ -164,11 +193,8 @@ def _rank(row: FleetRow) -> int:
 
 def _grace_unanswered(asked: Sequence[Gate]) -> datetime | None:
     """The end of a grace that runs while the new secret is asked for again: after the click the first was refused."""
-    for question in (g.question for g in asked if g.kind is GateKind.GONG_ROTATION and "clicked_since" in g.question):
-        told = question.get("told_hours")
-        hours = int(str(question["grace_hours"] if told is None else told))
-        return datetime.fromisoformat(str(question["clicked_since"])) + timedelta(hours=hours)
-    return None
+    ends = (end_of_click(g.question, g.opened_at) for g in asked if g.kind is GateKind.GONG_ROTATION)
+    return next((end for end in ends if end), None)
 
 
 def _verdicts(connection: Connection, keys: Sequence[str]) -> dict[str, dict[str, str]]:

@@ -64,6 +64,8 @@ integrations = Table(
     words("profile_name"),
     moment("updated_at"),
     moment("checked_at", nullable=True),
+    # Somebody wants it to be looked at before its time: whoever takes it on puts it back.
+    moment("hastened_at", nullable=True),
     PrimaryKeyConstraint("key", name="pk_integrations"),
     # A profile is found again by its name: two integrations with one name would write into each other's profile.
     UniqueConstraint("profile_name", name="uq_integrations_profile_name"),

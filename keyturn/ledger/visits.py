@@ -118,6 +118,12 @@ class PostgresVisits(Visits):
         with self._transaction() as unit:
             return unit.connection.execute(anew.returning(sightings.c.about)).first() is not None
 
+    def seen(self, about: str) -> bool:
+        """Whether it was seen, and not so long ago that it counts as new."""
+        asked = select(sightings.c.about).where(sightings.c.about == about, sightings.c.ends_at > self._clock.now())
+        with self._transaction() as unit:
+            return unit.connection.execute(asked).first() is not None
+
     def ticked(self, gate_id: UUID, person_id: str) -> frozenset[int]:
         """The steps that are ticked off."""
         asked = select(ticks.c.step).where(ticks.c.gate_id == gate_id, ticks.c.person_id == person_id)

@@ -28,6 +28,12 @@ class Fleet(Protocol):
     def pictures(self) -> Pictures:
         """What the pictures show; counted at most every quarter of a minute, for everybody."""
 
+    def refresh(self, limit: int) -> int:
+        """List integrations anew that have changed, so many or a few more; gives how many.
+
+        Whoever reads does so as well. This is for a fleet that nobody looks at.
+        """
+
     def changes(self, timeout_s: float) -> Iterator[frozenset[IntegrationKey]]:
         """Which integrations changed, as it happens; an empty set after `timeout_s` seconds without any. Endless.
 

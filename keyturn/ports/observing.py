@@ -65,6 +65,12 @@ class Observatory(Protocol):
     def last_fine(self, key: IntegrationKey, subject: Subject) -> datetime | None:
         """When a subject was last seen in order; `None` if never, or longer ago than observations are kept."""
 
+    def history(self, key: IntegrationKey, limit: int) -> Sequence[Observation]:
+        """The looks at an integration that found something else than the look before, of each subject; newest first.
+
+        The first look at a subject is one of them. How far it goes back is bounded: a thousand looks at each.
+        """
+
     def fleet(self, keys: Collection[IntegrationKey] | None = None) -> Mapping[IntegrationKey, Health]:
         """All integrations, or these, in a constant number of statements."""
 
@@ -84,7 +90,7 @@ class Observatory(Protocol):
         """
 
     def hasten(self, key: IntegrationKey) -> None:
-        """Have an integration taken on before all others, by making it one that nobody has taken on yet."""
+        """Have an integration taken on before all others, once. Asking again changes nothing until it was."""
 
     def prune(self, before: datetime, limit: int) -> int:
         """Forget up to so many observations from before; returns how many there were."""

@@ -61,6 +61,9 @@ class Visits(Protocol):
     def first(self, about: str, window_s: float) -> bool:
         """Whether this is the first time within the window that this was seen, e.g. `webhook/<digest>`."""
 
+    def seen(self, about: str) -> bool:
+        """Whether that was seen within its window; it is not noted."""
+
     def ticked(self, gate_id: UUID, person_id: str) -> frozenset[int]:
         """Which steps of a gate's kit this person has ticked off, counted from 1."""
 

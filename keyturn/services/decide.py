@@ -20,13 +20,25 @@ class Decided:
     resumed: bool
 
 
-def approve(ledger: Ledger, runs: Runs, person: Person, key: IntegrationKey, digest: str, note: str) -> Decided:
-    """Say yes to the digest that the person has seen.
+def approve(  # noqa: PLR0913  what the person has seen, and says
+    ledger: Ledger,
+    runs: Runs,
+    person: Person,
+    key: IntegrationKey,
+    digest: str,
+    note: str,
+    *,
+    gate_id: UUID | None = None,
+) -> Decided:
+    """Say yes to the digest that the person has seen, and to the gate that asked for it, if they say which.
+
+    Two questions can be about one digest: a rotation's second click is approved on its own, and kills what is in use.
 
     Raises:
         RefusedError: the decision does not count, and why.
     """
     with ledger.deciding(key, GateKind.APPROVE) as at:
+        refuse_other(at.gate, gate_id)
         gate = at.decide(person, approved=True, digest=digest, note=note, answer={})
     return Decided(gate, pass_on(ledger, runs, gate))
 
@@ -39,15 +51,25 @@ def reject(
     Raises:
         RefusedError: nothing is open, or the decision does not count.
     """
-    gates = [g for g in ledger.gates(key=key) if gate_id in (None, g.id)]
+    gates = ledger.gates(key=key)
     if not gates:
         raise GateClosedError(str(key), "nothing is being asked about this integration", "See `keyturn status`.")
-    asked = next((g for g in reversed(gates) if person.groups & set(g.groups)), gates[0])
+    seen = [g for g in gates if g.id == gate_id]
+    asked = next((g for g in reversed(seen or gates) if person.groups & set(g.groups)), (seen or gates)[0])
     with ledger.deciding(key, asked.kind) as at:
-        if at.gate.id != asked.id:
-            raise GateClosedError(str(key), "the question was asked anew in the meantime", "Read it again.")
+        refuse_other(at.gate, gate_id or asked.id)
         gate = at.decide(person, approved=False, digest=at.gate.digest, note=reason, answer={})
     return Decided(gate, pass_on(ledger, runs, gate))
+
+
+def refuse_other(gate: Gate, seen: UUID | None) -> None:
+    """Check under the gate's lock that it is the one that a person has seen; `None` is whichever is open.
+
+    Raises:
+        GateClosedError: it is another one.
+    """
+    if seen not in (None, gate.id):
+        raise GateClosedError(str(gate.key), "another question is asked by now", "Look at it, then answer it.")
 
 
 def pass_on(ledger: Ledger, runs: Runs, gate: Gate) -> bool:

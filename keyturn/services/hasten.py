@@ -18,7 +18,7 @@ from keyturn.errors import KeyturnError, RefusedError
 from keyturn.ports import Clock, Ledger, Observatory, Runs, Visits
 
 APART_S = 10.0
-"""An integration is hastened once within so many seconds, and so is the watch."""
+"""The watch is asked for once within so many seconds; what was marked meanwhile, its next round takes on."""
 
 _REMEMBERED_S = (OLDEST + NEWEST).total_seconds()  # the longest time between which one event is in time twice
 _BY_LINK = (GateKind.CONSENT, GateKind.PROOF)
@@ -42,7 +42,7 @@ class Hastening:
             digest: of the raw body: the same one again does nothing.
 
         Returns:
-            The integrations that were hastened: none when it is nobody's account, a repetition, or too soon.
+            The integrations that were hastened: none when it is nobody's account, or a repetition.
 
         Raises:
             RefusedError: it was sent too long ago, or in the future.
@@ -50,17 +50,17 @@ class Hastening:
         if why := why_out_of_time(event, self.clock.now()):
             raise RefusedError("this webhook", why, "Nothing is lost: the watch finds out by itself.")
         keys = self.observatory.concerned(event.account_id, event.owner_id) if _is_ours(event) else ()
-        # Noted as late as can be: StackOne sends again what was answered with a 5xx, and that must not be a repetition.
-        if not keys or not self.visits.first(f"webhook/{digest}", _REMEMBERED_S):
+        if not keys or self.visits.seen(f"webhook/{digest}"):
             return ()
-        hastened = [key for key in keys if self.visits.first(f"hasten/{key}", APART_S)]
-        for key in hastened:
+        for key in keys:
             self.observatory.hasten(key)
             self._wake(key)
-        if hastened and self.visits.first("hasten/watch", APART_S):
+        if self.visits.first("hasten/watch", APART_S):
             with suppress(KeyturnError):  # it is marked by now, and the next round on schedule takes it on
                 self.runs.ask_for_watch()
-        return hastened
+        # Noted last: StackOne sends again what was answered with a 5xx, and that must not be a repetition.
+        self.visits.first(f"webhook/{digest}", _REMEMBERED_S)
+        return keys
 
     def _wake(self, key: IntegrationKey) -> None:
         """Resume what waits for a link. Whether there is one, the run finds out; if not, it suspends again."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from keyturn.domain.credential import Credential, Probe, ProbeOutcome
 from keyturn.domain.gate import Gate, GateKind, GateState, Person, admit
@@ -12,8 +13,8 @@ from keyturn.domain.integration import IntegrationKey
 from keyturn.domain.pair import faults_of_pair
 from keyturn.errors import CredentialRefusedError, GateClosedError, RefusedError, WrappingTokenUsedError
 from keyturn.ports import Clock, Deciding, Ledger, PersonalVault, Runs, TokenEndpoint
-from keyturn.services.decide import pass_on
-from keyturn.services.rotation.terms import hours_of
+from keyturn.services.decide import pass_on, refuse_other
+from keyturn.services.rotation.terms import clicked_after, hours_of
 from keyturn.services.stage import as_body
 
 Obtain = Callable[[], Credential]
@@ -45,8 +46,13 @@ class Told:
     clicked_at: datetime | None = None
     grace_hours: int | None = None
 
-    def refuse_if_impossible(self, gate: Gate, now: datetime) -> None:
-        """Check that it fits the gate, and that the click has been.
+    def refuse_if_impossible(self, gate: Gate, began: datetime, now: datetime) -> None:
+        """Check that it fits the gate, and that the click has been, but not before anybody was to click.
+
+        Args:
+            gate: that asks for the secret.
+            began: when its attempt did.
+            now: the present.
 
         Raises:
             RefusedError: it does not.
@@ -59,10 +65,10 @@ class Told:
             return
         if self.grace_hours is not None and not 0 <= self.grace_hours <= MAX_GRACE_HOURS:
             raise RefusedError(str(gate.key), f"Gong offers a grace of 0 to {MAX_GRACE_HOURS} hours", "Look again.")
-        if self.clicked_at is not None and self.clicked_at > now + _CLOCKS_DIFFER:
+        if self.clicked_at is not None and (why := _why_impossible(self.clicked_at, clicked_after(gate, began), now)):
             raise RefusedError(
                 str(gate.key),
-                f"the click is said to have been at {self.clicked_at.isoformat()}, which is still to come",
+                f"the click is said to have been at {self.clicked_at.isoformat()}, {why}",
                 "Give --clicked-at as your own clock showed it; nothing was kept of what you entered.",
             )
 
@@ -72,6 +78,15 @@ class Told:
             return {}
         hours = hours_of(gate) if self.grace_hours is None else self.grace_hours
         return {"grace_hours": hours, "clicked_at": self.clicked_at.isoformat() if self.clicked_at else ""}
+
+
+def _why_impossible(clicked_at: datetime, earliest: datetime, now: datetime) -> str:
+    """Nobody's clock shows that: a year that is typed wrong would have the grace end before it began."""
+    if clicked_at > now + _CLOCKS_DIFFER:
+        return "which is still to come"
+    if clicked_at < earliest - _CLOCKS_DIFFER:
+        return f"which is before {earliest:%Y-%m-%d %H:%M} UTC, and nobody was to click by then"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +99,23 @@ class Intake:
     runs: Runs
     clock: Clock
 
-    def submit(self, key: IntegrationKey, credential: Credential, told: Told = Told()) -> Submitted:
+    def submit(
+        self, key: IntegrationKey, credential: Credential, told: Told = Told(), gate_id: UUID | None = None
+    ) -> Submitted:
         """Check a pair, keep it in Vault as a new version, and close the gate with a reference to it.
 
         Nothing is kept before the gate admits the person, lint passes, and Gong has not called the pair wrong.
 
         Raises:
-            GateClosedError: nobody asks for a secret now.
+            GateClosedError: nobody asks for a secret now, or not by the gate that was seen.
             NotPermittedError: this person may not hand it in.
             CredentialRefusedError: lint or Gong says that the pair is wrong.
         """
-        return self._submit(key, self.vault.whoami(), lambda: credential, told)
+        return self._submit(key, self.vault.whoami(), lambda: credential, told, gate_id)
 
-    def submit_wrapped(self, key: IntegrationKey, wrapping_token: str, told: Told = Told()) -> Submitted:
+    def submit_wrapped(
+        self, key: IntegrationKey, wrapping_token: str, told: Told = Told(), gate_id: UUID | None = None
+    ) -> Submitted:
         """The same, with Vault's single-use wrapping token instead of the pair.
 
         The token is opened only after the gate has admitted the person, so a refusal does not use it up.
@@ -104,7 +123,7 @@ class Intake:
         Raises:
             WrappingTokenUsedError: somebody opened it before; recorded in the audit trail as an alert.
         """
-        return self._submit(key, self.vault.whoami(), lambda: self.vault.unwrap(wrapping_token), told)
+        return self._submit(key, self.vault.whoami(), lambda: self.vault.unwrap(wrapping_token), told, gate_id)
 
     def check_asked(self, key: IntegrationKey, person: Person) -> None:
         """Refuse before anybody has typed a secret in vain.
@@ -118,11 +137,14 @@ class Intake:
             if gate.kind in ASKS_FOR_PAIR:
                 admit(gate, person, gate.digest)
 
-    def _submit(self, key: IntegrationKey, person: Person, obtain: Obtain, told: Told) -> Submitted:
+    def _submit(
+        self, key: IntegrationKey, person: Person, obtain: Obtain, told: Told, gate_id: UUID | None
+    ) -> Submitted:
         kind = self._explain_if_not_asked(key)
         with self.ledger.deciding(key, kind) as at:
+            refuse_other(at.gate, gate_id)
             admit(at.gate, person, at.gate.digest)
-            told.refuse_if_impossible(at.gate, self.clock.now())
+            told.refuse_if_impossible(at.gate, self.ledger.attempt(at.gate.attempt_id).started_at, self.clock.now())
             credential = self._obtained(at, person, obtain)
             probe = self._checked(at, person, credential)
             ref = self.vault.deposit(key, credential)

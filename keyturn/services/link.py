@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from uuid import UUID
 
 from keyturn.domain.attempt import Execution, Receipt, Stage
 from keyturn.domain.gate import Gate, GateKind, GateState, Person, Policy, admit
@@ -17,6 +18,7 @@ from keyturn.domain.profile import Account, AccountSpec, ConnectSession, Link, L
 from keyturn.errors import VendorRefusedError
 from keyturn.ports import Clock, ConnectorHub, Ledger, Work
 from keyturn.services.asking import end_if_rejected, standing_gate
+from keyturn.services.decide import refuse_other
 from keyturn.services.stage import receipt_of
 
 
@@ -86,15 +88,16 @@ class Linking:
             result = self._advance(work, execution, sealed)
         return end_if_rejected(self.ledger, execution, result) if isinstance(result, Gate) else result
 
-    def fresh_link(self, person: Person, key: IntegrationKey, expires_in_s: int) -> Link:
+    def fresh_link(self, person: Person, key: IntegrationKey, expires_in_s: int, gate_id: UUID | None = None) -> Link:
         """Make an auth link for the account that the run waits for.
 
         Raises:
-            GateClosedError: no run waits for a consent.
+            GateClosedError: no run waits for a consent, or not at the gate that was seen.
             NotPermittedError: this person may not.
             AmbiguousError: StackOne did not answer; an unused session expires by itself, so ask again.
         """
         with self.ledger.deciding(key, self._asked(key)) as at:
+            refuse_other(at.gate, gate_id)
             admit(at.gate, person, at.gate.digest)
             sealed = self.ledger.manifest(at.gate.digest)
             spec = account_spec(sealed) if at.gate.kind is GateKind.CONSENT else canary_spec(sealed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -171,6 +172,11 @@ class WatchSettings(_Branch):
     threads: int = Field(default=8, ge=1, le=64, description="How many integrations one worker checks at once.")
     claim: int = Field(default=200, ge=1, description="How many integrations one round takes on at most.")
 
+    @property
+    def blind_after(self) -> timedelta:
+        """After how long without a look nothing is known to be well any more: four rounds, and an hour at least."""
+        return max(timedelta(seconds=4 * self.check_every_s), timedelta(hours=1))
+
 
 class OidcSettings(_Branch):
     """The OpenID provider at which people sign in to the console."""
@@ -186,7 +192,8 @@ class OidcSettings(_Branch):
     )
     vault_accessor: str = Field(
         default="",
-        description="Accessor of the Vault sign-in that the same people use; then one person is one in both places.",
+        description="Accessor of the Vault sign-in that the same people use; then one person is one in both places. "
+        "Without it the console takes neither Vault tokens nor one-time links beside the provider.",
     )
     vault_alias_claim: str = Field(default="preferred_username", description="Claim that is a person's name there.")
 
@@ -201,7 +208,9 @@ class ConsoleSettings(_Branch):
     host: str = Field(default="127.0.0.1", description="Address that `keyturn console` listens on.")
     port: int = Field(default=8400, ge=0, le=65535, description="Its port.")
     trusted_proxies: str = Field(
-        default="", description="Addresses whose `X-Forwarded-…` headers count, with commas between."
+        default="",
+        description="Addresses whose `X-Forwarded-…` headers count, with commas between. Needed with an https address; "
+        "`nobody` if no header counts: then everybody who comes through a proxy shares the limits of one client.",
     )
     idle_s: float = Field(default=1800.0, gt=0, description="Seconds after which an idle session ends.")
     session_s: float = Field(default=7200.0, gt=0, description="Seconds after which a session ends in any case.")

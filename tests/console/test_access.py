@@ -113,7 +113,7 @@ class Named:
     def __init__(self, people: dict[str, Person], console: Console) -> None:
         self.people, self._console = people, console
 
-    def person(self, token: str) -> Person:
+    def known(self, token: str) -> Person:
         """Who sends it."""
         return self.people[token]
 
@@ -198,6 +198,13 @@ def test_a_route_without_a_rule_is_not_served(console: Console) -> None:
     """The console refuses to start with it, so forgetting cannot open anything."""
     console.app.add_api_route("/forgotten", lambda: "hello")
     with pytest.raises(LookupError, match="/forgotten"):
+        _require_rules(console.app)
+
+
+def test_a_route_without_a_limit_is_not_served(console: Console) -> None:
+    """The console refuses to start with a form that anybody could make it read without end."""
+    console.app.add_api_route("/sign-out", lambda: "hello", methods=["POST"])
+    with pytest.raises(LookupError, match="without end"):
         _require_rules(console.app)
 
 

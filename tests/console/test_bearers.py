@@ -5,17 +5,24 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import socket
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 
+import httpx
 import pytest
+from starlette.testclient import TestClient
 
 from keyturn.console.bearers import Bearers
 from keyturn.console.visitor import NotSignedInError
 from keyturn.domain.credential import Credential
+from keyturn.domain.gate import Person
 from keyturn.errors import UnavailableError, VendorRefusedError
 from keyturn.sandbox.openbao import OpenBao
-from tests.console.conftest import Console
+from tests.console.conftest import ORIGIN, Console
+from tests.console.serving import running, until
 from tests.services.world import World
 
 
@@ -92,7 +99,7 @@ def test_no_more_than_a_thousand_are_kept(bearers: Bearers, tokens: Mapping[str,
     """The memory of one process stays small, whoever comes by."""
     bob = bearers.person(tokens["bob"])
     for number in range(1200):
-        bearers._remember(str(number).encode(), bob)
+        bearers._remember(str(number).encode(), bob, 30)
     assert len(bearers._known) == 1000
     assert hashlib.sha256(tokens["bob"].encode()).digest() not in bearers._known
 
@@ -104,6 +111,66 @@ def test_a_vault_that_is_away_is_no_refusal(
     console = new_console(new_world(VAULT__ADDR="http://127.0.0.1:1"))
     with pytest.raises(UnavailableError):
         Bearers(console.ports, None).person("s.some-token")
+
+
+class Counting(Bearers):
+    """Counts how often Vault is asked."""
+
+    asked = 0
+
+    def _by_vault(self, token: str) -> Person:
+        self.asked += 1
+        return super()._by_vault(token)
+
+
+def test_a_refusal_counts_for_some_seconds(console: Console, time: Time) -> None:
+    """A program that sends the same bad token in a loop costs Vault one question in five seconds."""
+    bearers = Counting(console.ports, None, time)
+    for seconds in (0, 4.9, 0.1):
+        time.now_s += seconds
+        for _ in range(3):
+            with pytest.raises(NotSignedInError, match="no longer valid"):
+                bearers.person("hvs.nonsense")
+    assert bearers.asked == 2
+
+
+def me(console: Console, token: str, client: str) -> int:
+    """What the API answers to somebody with a token, who comes from an address."""
+    with closing(TestClient(console.app, ORIGIN, client=(client, 1))) as program:
+        return int(program.get("/api/v1/me", headers={"authorization": f"Bearer {token}"}).status_code)
+
+
+def test_unknown_tokens_of_a_client_are_limited(console: Console, world: World) -> None:
+    """After thirty in five minutes Vault is asked no more for that address; who is known goes on, as do others."""
+    bearers = console.app.state.bearers = Counting(console.ports, None)
+    bob, alice = world.tokens["bob"], world.tokens["alice"]
+    assert me(console, bob, "198.51.100.1") == 200
+    assert {me(console, f"hvs.{number}", "198.51.100.1") for number in range(30)} == {401}
+    assert [me(console, token, "198.51.100.1") for token in ("hvs.more", alice, bob)] == [429, 429, 200]
+    assert bearers.asked == 31
+    assert [me(console, token, "198.51.100.2") for token in ("hvs.more", alice)] == [401, 200]
+
+
+def test_a_vault_that_hangs_leaves_the_pages_alone(
+    new_world: Callable[..., World], new_console: Callable[[World], Console]
+) -> None:
+    """However many unknown tokens wait for its answer, pages are served by threads of their own."""
+    silent = socket.create_server(("127.0.0.1", 0), backlog=100)
+    world = new_world(VAULT__ADDR=f"http://127.0.0.1:{silent.getsockname()[1]}", CONSOLE__URL="")
+    console = new_console(world)
+    with running(console.app) as served, ThreadPoolExecutor(60) as programs, httpx.Client() as browser:
+        asked = [programs.submit(_send, served.origin, f"hvs.{number}") for number in range(60)]
+        try:
+            limiter = console.app.state.asking
+            until(lambda: limiter.statistics().tasks_waiting >= 60 - limiter.total_tokens)
+            assert browser.get(f"{served.origin}/sign-in", timeout=5).status_code == 200
+        finally:
+            silent.close()
+        assert {each.result() for each in asked} <= {401, 503}
+
+
+def _send(origin: str, token: str) -> int:
+    return httpx.get(f"{origin}/api/v1/me", headers={"authorization": f"Bearer {token}"}, timeout=60).status_code
 
 
 def test_a_person_acts_in_vault_with_their_own_token(bearers: Bearers, world: World) -> None:

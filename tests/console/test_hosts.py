@@ -48,3 +48,12 @@ def test_without_a_name_only_this_machine_is_served(nameless: Console) -> None:
     statuses = {host: nameless.nobody().get("/sign-in", headers={"host": host}).status_code for host in LOOPBACK}
     assert statuses == dict.fromkeys(LOOPBACK, 200)
     assert nameless.nobody().get("/sign-in", headers={"host": "console.example"}).status_code == 400
+
+
+def test_another_loopback_address_is_served_by_its_own(
+    new_world: Callable[..., World], new_console: Callable[[World], Console]
+) -> None:
+    """A console that listens on 127.0.0.2 answers whoever comes there."""
+    nobody = new_console(new_world(CONSOLE__URL="", CONSOLE__HOST="127.0.0.2")).nobody()
+    statuses = {at: nobody.get("/sign-in", headers={"host": at}).status_code for at in ("127.0.0.2:8400", "127.0.0.3")}
+    assert statuses == {"127.0.0.2:8400": 200, "127.0.0.3": 400}

@@ -9,6 +9,7 @@ from http import HTTPStatus
 import pytest
 
 from keyturn.console import words
+from keyturn.console.pages.inbox import MOST
 from keyturn.domain.attempt import AttemptKind
 from keyturn.domain.gate import Gate, GateKind
 from keyturn.domain.schedule import after_working_days
@@ -56,7 +57,9 @@ def test_four_eyes_are_told_before_the_button(world: World, console: Console) ->
     gate = world.to_approval()
     alice = world.person("alice")
     assert gate.requester == alice.id
-    own = questions(console.of(replace(alice, groups=frozenset({"approver"}))))[str(gate.id)]
+    requester = console.of(replace(alice, groups=frozenset({"approver"})))
+    own = questions(requester)[str(gate.id)]
+    assert "button primary" not in requester.get("/inbox").text
     assert "somebody else must decide" in own
     assert "you started this attempt" in own
     other = questions(console.browser("bob", "approver"))[str(gate.id)]
@@ -107,15 +110,19 @@ def test_a_grace_that_runs_out_says_what_breaks(world: World, console: Console) 
 
 
 def test_the_order_is_the_fleets_and_many_are_cut(world: World, console: Console) -> None:
-    """The most urgent first; that there are more than are shown is said."""
+    """The most urgent first; how many there are besides those that are shown is said, and where they are."""
     gate = world.to_approval()
     row = console.ports.fleet.row(world.key)
     assert row is not None
-    console.ports.fleet = FakeFleet([row] * 60)
+    console.ports.fleet = FakeFleet([row] * (MOST + 1))
     bob = console.browser("bob", "approver")
     assert list(questions(bob)) == [str(gate.id)]
-    assert bob.get("/inbox").text.count('class="card question"') == 50
-    assert "These are the first of more." in bob.get("/inbox").text
+    page = bob.get("/inbox").text
+    assert page.count('class="card question"') == MOST
+    assert "1 more is not shown here." in page
+    assert f'<a href="/?group=approver">approver ({MOST + 1})</a>' in page
+    console.ports.fleet = FakeFleet([row] * MOST)
+    assert "not shown" not in bob.get("/inbox").text
 
 
 @pytest.mark.parametrize("kind", GateKind)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from keyturn.domain.attempt import Stage, Terms
-from keyturn.domain.gate import Gate
+from keyturn.domain.fleet import FleetState
+from keyturn.domain.gate import Gate, GateKind
 from keyturn.domain.health import Cause, Condition, Drift, Observation, Outcome, Subject
 from keyturn.wiring import Ports
 from tests.console.conftest import Browser, Console
@@ -203,6 +204,36 @@ def test_a_running_grace_counts_down(world: World, console: Console) -> None:
     assert lit(page) == ["apply"]
     assert '<span class="badge bad">halted</span>' in page
     assert buttons(page) == {"check", "resume", "abandon"}
+
+
+def test_a_grace_waits_for_nobody(world: World, console: Console) -> None:
+    """Once the new secret is proven and only time has to pass, the page says the same as the fleet: it moves."""
+    turned = _turned(world)
+    turned.to_proof()
+    world.consent(world.link())
+    turned.at(GateKind.GRACE)
+    row = console.ports.fleet.row(world.key)
+    assert row
+    assert row.state is FleetState.MOVING
+    page = text_of(console.browser("vic", "viewer"), world)
+    assert '<span class="badge plain">moving</span>' in page
+    assert '<span class="badge warn">waiting</span>' not in page
+
+
+def test_what_has_changed_is_told_with_its_time(world: World, console: Console) -> None:
+    """Each look that found something else, newest first, as text; those that found the same again are left out."""
+    world.completed()
+    looks = [(Outcome.OK, None), (Outcome.OK, None), (Outcome.BAD, Cause.PROFILE_EDITED), (Outcome.OK, None)]
+    for number, (outcome, cause) in enumerate(looks):
+        world.clock.move(minutes=15)
+        seen = Observation(Subject.PROFILE, outcome, f"look <i>{number}", world.clock.now(), cause)
+        world.ports.observatory.observe(world.key, [seen], [], ())
+    page = text_of(console.browser("vic", "viewer"), world)
+    told = re.search(r"<summary>What has changed</summary>(.*?)</details>", page, re.DOTALL)
+    assert told
+    assert re.findall(r"(\w+): look &lt;i&gt;(\d)", told[1]) == [("ok", "3"), ("bad", "2"), ("ok", "0")]
+    assert told[1].count("<time ") == 3
+    assert "profile_edited" in told[1]
 
 
 def test_a_lost_secret_is_for_those_who_were_asked(world: World, console: Console) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -12,8 +13,9 @@ from keyturn.console.streams import Pace, Streams
 from keyturn.console.visitor import FOLLOWS, SESSION_COOKIE
 from keyturn.domain.gate import Person
 from keyturn.errors import UnavailableError
+from keyturn.ports.visits import Session, Visits
 from tests.console.conftest import Browser, Console
-from tests.console.serving import Running, running, until
+from tests.console.serving import SOON_S, Running, running, until
 from tests.fakes.fleet import FakeFleet
 from tests.services.world import World
 
@@ -29,7 +31,11 @@ class Stream:
 
     def heard(self) -> tuple[str, list[str]]:
         """The next event, with what it names; comments are passed over."""
-        event = next(line for line in self._lines if line.startswith("event: "))
+        deadline = time.monotonic() + SOON_S
+        event = ":"
+        while not event.startswith("event: "):
+            event = next(self._lines)
+            assert time.monotonic() < deadline, "nothing was heard but comments"
         return event.removeprefix("event: "), json.loads(next(self._lines).removeprefix("data: "))
 
     def line(self) -> str:
@@ -38,7 +44,19 @@ class Stream:
 
     def rest(self) -> list[str]:
         """All that comes until the server ends it."""
-        return list(self._lines)
+        deadline, said = time.monotonic() + SOON_S, list[str]()
+        for line in self._lines:
+            said.append(line)
+            assert time.monotonic() < deadline, "it goes on and on"
+        return said
+
+
+class Away(Visits):
+    """Visits whose ledger is away."""
+
+    def visit(self, token: str, idle_s: float, *, counts: bool = True) -> Session | None:
+        """Fail."""
+        raise UnavailableError("the ledger", f"cannot be reached: {token and idle_s and counts and 'away'}")
 
 
 @pytest.fixture
@@ -190,6 +208,26 @@ def test_a_page_that_is_left_open_keeps_no_session_alive(world: World, console: 
     assert browser.get("/", headers={FOLLOWS: "1"}).status_code == HTTPStatus.OK
     world.clock.sleep(idle_s * 0.6)
     assert browser.get("/", headers={FOLLOWS: "1"}).is_redirect
+
+
+@pytest.mark.usefixtures("fleet")
+def test_a_stream_keeps_no_session_alive(world: World, console: Console, served: Running) -> None:
+    """Nobody is there, so the session comes to its end by being idle, and the stream with it."""
+    idle_s = console.ports.settings.console.idle_s
+    with follow(served, console.browser("vic", "viewer")) as stream:
+        stream.heard()
+        world.clock.sleep(idle_s * 0.6)
+        assert [stream.line() for _ in range(9)]  # longer than it takes to look at the session again
+        world.clock.sleep(idle_s * 0.6)
+        stream.rest()
+
+
+def test_a_stream_whose_session_cannot_be_looked_at_ends(console: Console, fleet: FakeFleet, served: Running) -> None:
+    """When the ledger goes away it ends in good order, and no traceback says so."""
+    with follow(served, console.browser("vic", "viewer")) as stream:
+        _settle(fleet, stream)
+        console.ports.visits = Away()
+        stream.rest()  # would fail if the answer broke off
 
 
 def test_a_server_stops_at_once_although_streams_are_open(console: Console, fleet: FakeFleet) -> None:

@@ -53,6 +53,15 @@ def test_states_are_stacked_without_a_gap() -> None:
     assert _upper(history.areas[-1])[-1][0] == history.right
 
 
+def test_days_on_which_nobody_counted_have_their_room() -> None:
+    """Each count stands at its date, and the title counts the days from the first to the last."""
+    days = tuple((NOW + timedelta(days=n), {FleetState.LIVE: 2}) for n in (0, 1, 9))
+    history = drawn.history(Pictures(NOW, history=days))
+    first, second, last = (x for x, _ in _upper(history.areas[0]))
+    assert second - first == pytest.approx((last - first) / 9, abs=0.1)
+    assert history.span == 10
+
+
 def test_the_scale_holds_the_largest_day_and_is_easy_to_read() -> None:
     """Its upper end is a round number that nothing rises above."""
     days = ((NOW, {FleetState.LIVE: 61}), (NOW + timedelta(days=1), {FleetState.LIVE: 10}))

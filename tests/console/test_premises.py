@@ -7,12 +7,13 @@ import pytest
 from keyturn import settings
 from keyturn.console import premises
 from keyturn.errors import ConfigurationError
-from keyturn.settings import ConsoleSettings
+from keyturn.settings import LOOPBACK, ConsoleSettings
 
 OIDC = {
     "OIDC__ISSUER": "https://id.example",
     "OIDC__CLIENT_ID": "keyturn-console",
     "URL": "https://console.example",
+    "TRUSTED_PROXIES": "10.0.0.7",
 }
 LINKS = {"SIGN_IN_LINKS": "true"}
 
@@ -24,7 +25,9 @@ def console(**variables: str) -> ConsoleSettings:
 
 @pytest.mark.parametrize(
     "variables",
-    [OIDC, LINKS, LINKS | {"HOST": "::1"}, LINKS | {"URL": "http://localhost:8400"}, OIDC | {"HOST": "0.0.0.0"},  # noqa: S104
+    [OIDC, OIDC | {"TRUSTED_PROXIES": "nobody"},
+     OIDC | LINKS | {"URL": "http://localhost:8400", "TRUSTED_PROXIES": "", "OIDC__VAULT_ACCESSOR": "auth_oidc_1"},
+     LINKS, LINKS | {"HOST": "::1"}, LINKS | {"URL": "http://localhost:8400"}, OIDC | {"HOST": "0.0.0.0"},  # noqa: S104
      OIDC | {"TRUSTED_PROXIES": "10.0.0.7, 10.1.0.0/16,fd00::/8"}],
 )  # fmt: skip
 def test_safe_settings_are_served(variables: dict[str, str]) -> None:
@@ -40,7 +43,11 @@ def test_safe_settings_are_served(variables: dict[str, str]) -> None:
         (LINKS | {"HOST": "console.example"}, "SIGN_IN_LINKS: is on, but the console listens on console.example"),
         (LINKS | {"URL": "https://console.example"}, "SIGN_IN_LINKS: is on, but browsers reach it as console.example"),
         (LINKS | {"TRUSTED_PROXIES": "127.0.0.1"}, "SIGN_IN_LINKS: is on, but proxies are trusted"),
-        (OIDC | LINKS, "SIGN_IN_LINKS: is on, but browsers reach it as console.example"),
+        (
+            OIDC | LINKS | {"OIDC__VAULT_ACCESSOR": "auth_oidc_1"},
+            "SIGN_IN_LINKS: is on, but browsers reach it as console.example",
+        ),
+        (OIDC | LINKS | {"URL": "http://localhost:8400"}, "SIGN_IN_LINKS: is on beside an OpenID provider"),
         (OIDC | {"OIDC__CLIENT_ID": ""}, "OIDC__CLIENT_ID: is not set"),
         (OIDC | {"URL": ""}, "KEYTURN_CONSOLE__URL: is not set"),
         (OIDC | {"TRUSTED_PROXIES": "*"}, r"TRUSTED_PROXIES: \* is neither an address nor a network"),
@@ -59,6 +66,7 @@ def test_unsafe_settings_make_no_console(variables: dict[str, str], why: str) ->
         ({}, "console: nobody could sign in"),
         (OIDC | {"HOST": "0.0.0.0", "URL": "http://localhost:8400"}, "HOST: is 0.0.0.0"),  # noqa: S104
         (OIDC | {"HOST": "10.0.0.8", "URL": "http://127.0.0.1"}, "HOST: is 10.0.0.8"),
+        (OIDC | {"TRUSTED_PROXIES": " "}, "TRUSTED_PROXIES: is not set, but browsers come by https"),
     ],
 )
 def test_some_settings_are_not_served(variables: dict[str, str], why: str) -> None:
@@ -79,6 +87,14 @@ def test_some_settings_are_not_served(variables: dict[str, str], why: str) -> No
 def test_the_address_is_the_one_that_browsers_use(variables: dict[str, str], address: str) -> None:
     """It is what the settings say, or else what the console listens on."""
     assert premises.address(console(**variables)) == address
+
+
+@pytest.mark.parametrize(("host", "served"), [("127.0.0.2", "127.0.0.2"), ("::1", "[::1]"), ("127.0.0.1", "127.0.0.1")])
+def test_what_is_listened_on_is_served(host: str, served: str) -> None:
+    """Any address of this machine that the console listens on is one that a request may be for; no other is added."""
+    assert premises.hosts(console(**LINKS, HOST=host)) == LOOPBACK | {served}
+    assert premises.hosts(console(**OIDC, HOST=host)) == {"console.example"}
+    assert premises.hosts(console(HOST="10.0.0.8")) == LOOPBACK
 
 
 @pytest.mark.parametrize(

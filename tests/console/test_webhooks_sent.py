@@ -71,9 +71,9 @@ def listening(console: Console, listener: socket.socket) -> Iterator[Running]:
 
 def is_due(world: World) -> bool:
     """Whether the watch takes the integration on before all others."""
-    asked = select(integrations.c.checked_at).where(integrations.c.key == str(world.key))
+    asked = select(integrations.c.hastened_at).where(integrations.c.key == str(world.key))
     with world.ports._engine.connect() as connection:
-        return connection.execute(asked).scalar_one() is None
+        return connection.execute(asked).scalar_one() is not None
 
 
 def delivered(world: World, count: int) -> None:

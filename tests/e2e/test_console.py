@@ -275,5 +275,4 @@ def consent(office: Office) -> None:
     stackone.get_by_role("button", name="Approve").click()
     stackone.get_by_text("Connected.").wait_for()
     grace.page.bring_to_front()
-    grace.page.reload()
     grace.press("Back to the question", "link")

@@ -92,6 +92,21 @@ def test_no_secret_is_in_any_file(world: Any) -> None:
     assert spilled == {}
 
 
+def test_no_secret_is_in_a_browsers_profile(world: Any) -> None:
+    """History, cookies, caches, sessions and what was typed into forms, of everybody who handed a secret in by a page.
+
+    The profiles lie in the sandbox's folder, so the test above has searched them, too; here it is sure that it did.
+    """
+    profiles = world.running.children.state / "browsers"
+    if not profiles.exists():
+        pytest.skip("nobody has used a browser in this sandbox")
+    for profile in profiles.iterdir():
+        files = [path for path in profile.rglob("*") if path.is_file()]
+        contents = {path: content_of(path) for path in files}
+        assert any(b"/integrations/" in content or b"/gates/" in content for content in contents.values()), profile
+        assert [path for path, content in contents.items() if found_in(content, world.secrets)] == []
+
+
 def test_the_audit_file_of_vault_holds_no_secret_in_clear(world: Any) -> None:
     """Vault writes what was asked of it, with values as HMACs."""
     content = world.running.openbao.audit_file.read_bytes()

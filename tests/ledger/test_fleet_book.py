@@ -18,8 +18,11 @@ from keyturn.domain.fleet import FleetHealth, FleetQuery, FleetRow, FleetState
 from keyturn.domain.gate import GateKind, Person, Policy
 from keyturn.domain.health import Cause, Outcome
 from keyturn.domain.integration import IntegrationKey
-from keyturn.ledger import migrate
+from keyturn.errors import ConfigurationError
+from keyturn.ledger import migrate, standings
 from keyturn.ledger.engine import make_engine
+from keyturn.ledger.fleet_book import PostgresFleet
+from keyturn.ledger.observatory import PostgresObservatory
 from tests.ledger.booked import VERDICT, Booked
 from tests.services.fleet import ALICE, _sealed
 
@@ -188,6 +191,74 @@ def test_rounds_that_find_the_same_cost_the_book_nothing(fleet: Booked) -> None:
     fleet.observatory.prune(fleet.clock.now(), 1)
     with fleet.engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM stale")).scalar() == 0
+
+
+def test_what_is_looked_at_no_more_is_not_well(fleet: Booked) -> None:
+    """Where the watch is dead, what was well when it died is unknown by and by: in lists, pictures and by itself."""
+    well, bad = fleet.onboarded("acme"), fleet.onboarded("other")
+    fleet.raised(bad, Cause.PROFILE_EDITED)
+    fleet.looked(well, OK)
+    hour = timedelta(hours=1)
+    book, watch = (made(fleet.engine, fleet.clock, 20.0, hour) for made in (PostgresFleet, PostgresObservatory))
+    fleet.clock.move(minutes=59)
+    row = book.row(well)
+    assert row is not None
+    assert (row.health, watch.health(well).words) == (FleetHealth.OK, "ok")
+    assert book.pictures().healths[FleetHealth.OK] == 1
+    fleet.clock.move(minutes=1)
+    rows = {row.key: row for row in book.search(FleetQuery()).rows}
+    assert (rows[well].health, watch.health(well).words) == (FleetHealth.UNKNOWN, "unknown")
+    assert rows[well].checked_at == fleet.clock.now() - hour
+    assert rows[bad].health is FleetHealth.RAISED
+    counted = book.pictures().healths
+    assert (counted[FleetHealth.OK], counted[FleetHealth.UNKNOWN], counted[FleetHealth.RAISED]) == (0, 1, 1)
+
+
+def test_a_reader_does_not_wait_for_long(fleet: Booked) -> None:
+    """While somebody is stuck listing anew, what was listed before is shown; afterwards what is new."""
+    fleet.started("acme")
+    before = fleet.row(KEY)
+    with fleet.engine.connect() as stuck:
+        standings.refresh(stuck, print)
+        fleet.ledger.abandon(before.attempt_id, ALICE, "not needed")
+        began = time.monotonic()
+        assert fleet.row(KEY) == before
+        assert time.monotonic() - began < 10
+    assert fleet.row(KEY).says == "onboarding abandoned"
+
+
+def test_a_word_that_only_a_newer_keyturn_knows(fleet: Booked, caplog: pytest.LogCaptureFixture) -> None:
+    """What it has written to one integration hides no other: that one stays as it was listed, and is named once."""
+    keys = [fleet.onboarded(tenant) for tenant in ("acme", "odd", "other")]
+    assert {row.key for row in fleet.book.search(FleetQuery()).rows} == {*keys}
+    for key in keys:
+        fleet.raised(key, Cause.PROFILE_EDITED)
+    with fleet.engine.begin() as connection:
+        connection.execute(text("UPDATE conditions SET cause = 'unheard_of' WHERE key = 'odd/production'"))
+        connection.execute(text("INSERT INTO stale (key) SELECT key FROM integrations"))
+    for _ in range(2):
+        healths = {row.key.tenant: row.health for row in fleet.book.search(FleetQuery()).rows}
+        assert healths == {"acme": FleetHealth.RAISED, "odd": FleetHealth.NEVER, "other": FleetHealth.RAISED}
+    with fleet.engine.begin() as connection:
+        connection.execute(text("UPDATE standings SET causes = '{unheard_of}' WHERE key = 'odd/production'"))
+    assert [row.key.tenant for row in fleet.book.search(FleetQuery()).rows] == ["acme", "other"]
+    with pytest.raises(ConfigurationError, match="newer keyturn"):
+        fleet.book.row(keys[1])
+    assert [record.getMessage() for record in caplog.records if "odd/production" in record.getMessage()] == [
+        "odd/production cannot be read, so it is not listed (anew): a newer keyturn has written to it"
+    ]
+
+
+def test_many_marks_of_few_integrations_are_taken_at_once(fleet: Booked) -> None:
+    """Where nobody looks for weeks there are thousands of marks, and one batch takes all of an integration."""
+    for tenant in ("acme", "other"):
+        fleet.started(tenant)
+    with fleet.engine.begin() as connection:
+        connection.execute(text("INSERT INTO stale (key) SELECT key FROM integrations, generate_series(1, 2000)"))
+    assert fleet.book.refresh(1) == 2
+    with fleet.engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM stale")).scalar() == 0
+    assert fleet.book.refresh(1) == 0
 
 
 def test_every_write_is_seen(fleet: Booked) -> None:

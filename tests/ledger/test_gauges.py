@@ -190,6 +190,16 @@ def test_a_click_that_nobody_has_answered_for(
     assert read().graces == {False: clicked + timedelta(hours=told or 48)}
 
 
+def test_a_click_whose_moment_was_not_kept(
+    turning: Started, ledger: PostgresLedger, policy: Policy, clock: FakeClock, read: Callable[[], Readings]
+) -> None:
+    """A keyturn before this one left it empty: then the question's own moment has to do, here and in the lists."""
+    run, question = turning("clicked", {}), {"grace_hours": 48, "clicked_since": ""}
+    with ledger.exclusive(run) as work:
+        asked = work.open_gate(GateKind.GONG_ROTATION, policy, question, clock.now() + timedelta(days=14))
+    assert read().graces == {False: asked.opened_at + timedelta(hours=48)}
+
+
 def test_checks(
     ledger: PostgresLedger, sealed: Sealed, engine: Engine, clock: FakeClock, read: Callable[[], Readings]
 ) -> None:
@@ -203,7 +213,7 @@ def test_checks(
     observatory.claim(clock.now(), first - timedelta(seconds=1), 1)
     assert (read().oldest_check, read().unchecked) == (first, 1)
     observatory.hasten(IntegrationKey("one", "production"))
-    assert read().unchecked == 2
+    assert (read().oldest_check, read().unchecked) == (first, 1)
 
 
 def test_notices(engine: Engine, clock: FakeClock, read: Callable[[], Readings]) -> None:

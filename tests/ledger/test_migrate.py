@@ -15,6 +15,7 @@ from keyturn.ledger import migrate
 from keyturn.ledger.engine import make_engine
 from keyturn.ledger.tables import metadata
 from keyturn.ledger.trail import PostgresTrail
+from tests.console.serving import until
 
 CATALOGUE = """
 SELECT conrelid::regclass::text || '.' || conname, pg_get_constraintdef(oid) FROM pg_constraint
@@ -84,6 +85,32 @@ def test_upgrades_at_the_same_time(new_database: Callable[[str], str], threads: 
     for done in [threads.submit(migrate.upgrade, url) for _ in range(4)]:
         done.result()
     assert migrate.pending(url) == []
+
+
+def test_an_upgrade_gives_nobody_up_for_a_deadlock(
+    new_database: Callable[[str], str], threads: ThreadPoolExecutor
+) -> None:
+    """A run that works on one table while the migration begins can still come to another one, and then it is let in."""
+    url = new_database("template0")
+    migrate.upgrade(url, "0004")
+    with psycopg.connect(url) as run, psycopg.connect(url, autocommit=True) as onlooker:
+        run.execute("SET lock_timeout = '10s'")
+        run.execute("DELETE FROM receipts")
+        upgrading = threads.submit(migrate.upgrade, url)
+        until(lambda: _waits(onlooker) or upgrading.done())
+        run.execute("DELETE FROM attempts")  # a migration that held this one while it waits for the other would fail it
+        run.execute("DELETE FROM gates")
+        run.commit()
+        upgrading.result(60)
+    assert migrate.pending(url) == []
+
+
+def _waits(onlooker: psycopg.Connection[tuple[str]]) -> bool:
+    """Whether somebody waits in this database: for a lock, or before trying again."""
+    asked = (
+        "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event IN ('relation', 'PgSleep')"
+    )
+    return onlooker.execute(asked).fetchone() is not None
 
 
 def test_ledger_of_a_newer_keyturn(url: str) -> None:

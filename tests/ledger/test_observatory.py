@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, select
+from sqlalchemy import Engine, event, insert, select
 
 from keyturn.domain.attempt import AttemptState, Stage, Terms
 from keyturn.domain.diagnosis import undecided
@@ -154,6 +154,36 @@ def test_last_fine(registered: PostgresObservatory, clock: FakeClock) -> None:
     observed(registered, clock, seen(clock, Subject.PAIR, Cause.SECRET_RESET))
     assert registered.last_fine(KEY, Subject.PAIR) == fine_at
     assert registered.last_fine(KEY, Subject.PROFILE) is None
+
+
+def test_history(registered: PostgresObservatory, clock: FakeClock) -> None:
+    """The looks that differ from the one before, of each subject, the newest first, and no more than are asked for."""
+    profile = [None, None, Cause.PROFILE_EDITED, Cause.PROFILE_EDITED, Cause.PROFILE_GONE, None]
+    pair = [None, None, None, Cause.NOT_SEEN, Cause.NOT_SEEN, Cause.NOT_SEEN]
+    for of_profile, of_pair in zip(profile, pair, strict=True):
+        observed(registered, clock, seen(clock, hint=of_profile), seen(clock, Subject.PAIR, of_pair))
+    found = [(o.subject, o.hint) for o in registered.history(KEY, 20)]
+    assert found == [
+        (Subject.PROFILE, None),
+        (Subject.PROFILE, Cause.PROFILE_GONE),
+        (Subject.PAIR, Cause.NOT_SEEN),
+        (Subject.PROFILE, Cause.PROFILE_EDITED),
+        (Subject.PAIR, None),
+        (Subject.PROFILE, None),
+    ]
+    assert [(o.subject, o.hint) for o in registered.history(KEY, 2)] == found[:2]
+    assert registered.history(IntegrationKey("nobody", "production"), 20) == []
+
+
+def test_history_goes_back_a_bounded_way(registered: PostgresObservatory, clock: FakeClock, engine: Engine) -> None:
+    """The thousandth last look is compared with the one before, and nothing further back is read."""
+    rows = [{"key": str(KEY), "subject": "pair", "evidence": str(n), "at": clock.now()} for n in range(1003)]
+    bad = {1: "bad", 2: "bad"}  # what lies further back than a thousand looks
+    with engine.begin() as connection:
+        connection.execute(insert(observations), [row | {"outcome": bad.get(n, "ok")} for n, row in enumerate(rows)])
+    assert [o.evidence for o in registered.history(KEY, 20)] == ["3"]
+    observed(registered, clock, seen(clock, Subject.PAIR, None))
+    assert registered.history(KEY, 20) == []
 
 
 def test_claims_share_the_fleet(

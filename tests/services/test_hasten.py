@@ -8,12 +8,12 @@ from itertools import count
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from keyturn.domain.gate import GateKind
 from keyturn.domain.integration import IntegrationKey
 from keyturn.domain.webhook import AccountEvent
-from keyturn.errors import RefusedError, UnavailableError
+from keyturn.errors import KeyturnError, RefusedError, UnavailableError
 from keyturn.ledger.tables import integrations
 from keyturn.ports import RunState
 from keyturn.services.hasten import APART_S, Hastening
@@ -47,9 +47,9 @@ def take(world: World, digest: str = "", **changes: Any) -> list[IntegrationKey]
 
 def is_due(world: World) -> bool:
     """Whether the watch takes the integration on before all others."""
-    asked = select(integrations.c.checked_at).where(integrations.c.key == str(world.key))
+    asked = select(integrations.c.hastened_at).where(integrations.c.key == str(world.key))
     with world.ports._engine.connect() as connection:
-        return connection.execute(asked).scalar_one() is None
+        return connection.execute(asked).scalar_one() is not None
 
 
 def checked(world: World) -> None:
@@ -130,13 +130,45 @@ def test_a_repetition_is_known_as_long_as_it_is_in_time(waiting: World) -> None:
     assert take(waiting, "from ahead", sent_at=sent_at) == []
 
 
-def test_once_in_ten_seconds(waiting: World) -> None:
-    """A burst of different events hastens an integration once; after ten seconds it may be hastened again."""
-    assert [len(take(waiting)) for _ in range(4)] == [1, 0, 0, 0]
-    assert (len(waiting.runs.resumes), waiting.runs.rounds) == (1, 1)
+def test_the_watch_once_in_ten_seconds(waiting: World) -> None:
+    """Of a burst of different events each may be the one that matters; the watch is asked for once in ten seconds."""
+    assert [len(take(waiting)) for _ in range(3)] == [1, 1, 1]
+    assert (len(waiting.runs.resumes), waiting.runs.rounds) == (3, 1)
+    checked(waiting)
+    assert take(waiting) == [waiting.key]  # what happened after the watch had been there is not lost
+    assert (is_due(waiting), waiting.runs.rounds) == (True, 1)
     waiting.clock.move(seconds=APART_S)
     assert take(waiting) == [waiting.key]
     assert waiting.runs.rounds == 2
+
+
+def test_a_fault_of_the_ledger_swallows_nothing(waiting: World) -> None:
+    """StackOne sends again what was not taken, and that is no repetition."""
+    engine = waiting.ports._engine
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE integrations RENAME COLUMN hastened_at TO away"))
+    with waiting.refused(KeyturnError):
+        take(waiting, "one digest")
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE integrations RENAME COLUMN away TO hastened_at"))
+    assert take(waiting, "one digest") == [waiting.key]
+    assert is_due(waiting)
+
+
+def test_when_it_was_looked_at_stays_known(waiting: World) -> None:
+    """The fleet does not say "never checked" of what a webhook is about, and the gauges count no unchecked one."""
+    before = waiting.ports.observatory.health(waiting.key).checked_at
+    unchecked = waiting.ports.gauges.read().unchecked
+    take(waiting)
+    assert waiting.ports.observatory.health(waiting.key).checked_at == before is not None
+    row = waiting.ports.fleet.row(waiting.key)
+    assert row is not None
+    assert row.checked_at == before
+    assert waiting.ports.gauges.read().unchecked == unchecked == 0
+    assert waiting.ports.observatory.claim(waiting.clock.now(), waiting.clock.now() - timedelta(days=1), 5) == [
+        waiting.key
+    ]
+    assert not is_due(waiting)
 
 
 @pytest.mark.parametrize(("seconds", "says"), [(-901, "15 minutes ago"), (301, "5 minutes from now")])

@@ -5,9 +5,13 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+from sqlalchemy import text
 
 from keyturn import wiring
+from keyturn.ledger.engine import make_engine
+from keyturn.settings import Settings
 from tasks import monitoring
+from tests.services.fleet import Fleet
 
 
 class Submitted:
@@ -39,3 +43,21 @@ def test_no_more_threads_than_set(count: int, threads: int, monkeypatch: pytest.
     assert [key for shard, _ in check.given for key in shard] == keys
     assert all(each > 0 for _, each in check.given)
     assert sum(each for _, each in check.given) <= threads
+
+
+def test_a_fleet_that_nobody_looks_at(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each round takes the marks of what has changed, and the first one of a day counts the fleet for its history.
+
+    Patched, because the process's own ports come from its environment.
+    """
+    engine = make_engine(url)
+    ports = wiring.Ports(Settings(ledger={"url": url}))
+    monkeypatch.setattr(wiring, "ports", lambda: ports)
+    fleet = Fleet(engine)
+    fleet.onboarded("acme")
+    assert monitoring.claim.fn() == [["acme/production"]]
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM stale")).scalar() == 0
+        assert connection.execute(text("SELECT count(*) FROM snapshots WHERE name <> 'pictures'")).scalar() == 1
+    ports._engine.dispose()
+    engine.dispose()

@@ -81,13 +81,13 @@ def lost(request: Request, key: Key, said: bodies.Because) -> attempts.Attempt:
 @router.post(f"{INTEGRATION}/approve", responses=acts())
 def approve(request: Request, key: Key, said: bodies.Approve) -> questions.Decided:
     """Say yes to what was seen, by its digest."""
-    return desk_of(request).approve(key, said.digest, said.note)
+    return desk_of(request).approve(key, said.digest, said.note, said.gate)
 
 
 @router.post(f"{INTEGRATION}/reject", responses=acts())
-def reject(request: Request, key: Key, said: bodies.Because) -> questions.Decided:
-    """Say no at the newest gate that asks this person; its attempt ends."""
-    return desk_of(request).reject(key, said.reason)
+def reject(request: Request, key: Key, said: bodies.Reject) -> questions.Decided:
+    """Say no at the gate that was seen, or else at the newest one that asks this person; its attempt ends."""
+    return desk_of(request).reject(key, said.reason, said.gate)
 
 
 @router.post(f"{INTEGRATION}/submit", responses=acts() | _ASKED, response_model=questions.Taken)
@@ -100,20 +100,20 @@ def submit(request: Request, key: Key, given: Annotated[bodies.Submit, Body()]) 
     _limit(request)
     told = Told(given.clicked_at, given.grace_hours)
     if isinstance(given, bodies.Wrapped):
-        return desk.submit_wrapped(key, given.wrapping_token.get_secret_value(), told)
-    return desk.submit(key, Credential(given.client_id, given.client_secret.get_secret_value()), told)
+        return desk.submit_wrapped(key, given.wrapping_token.get_secret_value(), told, given.gate)
+    return desk.submit(key, Credential(given.client_id, given.client_secret.get_secret_value()), told, given.gate)
 
 
 @router.post(f"{INTEGRATION}/reveal", responses=acts())
-def reveal(request: Request, key: Key) -> questions.Revealed:
+def reveal(request: Request, key: Key, seen: bodies.Seen | None = None) -> questions.Revealed:
     """Wrap the stored pair in a single-use token, for StackOne's form. It is audited."""
-    return desk_of(request).reveal(key)
+    return desk_of(request).reveal(key, seen.gate if seen else None)
 
 
 @router.post(f"{INTEGRATION}/link", responses=acts())
-def link(request: Request, key: Key) -> questions.AuthLink:
+def link(request: Request, key: Key, seen: bodies.Seen | None = None) -> questions.AuthLink:
     """Make a fresh auth link for the admin of the Gong account who consents."""
-    return desk_of(request).link(key)
+    return desk_of(request).link(key, seen.gate if seen else None)
 
 
 def _limit(request: Request) -> None:

@@ -12,7 +12,7 @@ from fastapi.security import HTTPBearer
 from starlette.responses import Response
 
 from keyturn.console.api.desk import Desk
-from keyturn.console.pages.small_body import LIMIT, Handler, SmallBody
+from keyturn.console.small_body import LIMIT, Handler, SmallBody
 from keyturn.console.visitor import ports_of, visitor_of
 
 API = "/api/v1"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Literal
+from uuid import UUID
 
 from pydantic import (
     AfterValidator,
@@ -72,7 +73,15 @@ class Rotate(Body):
     ignore_window: StrictBool = Field(default=False, description="Begin although the manifest's window is closed.")
 
 
-class Approve(Body):
+class Seen(Body):
+    """Which question is answered."""
+
+    gate: UUID | None = Field(
+        default=None, description="Of the question that was seen: another one is not answered. Else the open one."
+    )
+
+
+class Approve(Seen):
     """A yes to what one has seen."""
 
     digest: Digest = Field(description="Of the kit that was seen.")
@@ -85,13 +94,17 @@ class Because(Body):
     reason: Annotated[Note, Field(min_length=1)]
 
 
+class Reject(Because, Seen):
+    """A no, and why; it is kept in the audit trail."""
+
+
 class Abandon(Because):
     """Why; it is kept in the audit trail."""
 
     only_rotation: StrictBool = Field(default=False, description="Refuse if it is not a rotation that is under way.")
 
 
-class _Click(Body):
+class _Click(Seen):
     """What is told of the click in Gong, of a rotation."""
 
     clicked_at: Moment | None = Field(

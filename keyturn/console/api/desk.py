@@ -154,14 +154,16 @@ class Desk:
 
     # --- answering
 
-    def approve(self, key: IntegrationKey, digest: str, note: str) -> questions.Decided:
+    def approve(self, key: IntegrationKey, digest: str, note: str, gate: UUID | None = None) -> questions.Decided:
         """Say yes to what was seen."""
         ports = self.ports
-        return questions.Decided.after(decide.approve(ports.ledger, ports.runs, self.who(), key, digest, note))
+        done = decide.approve(ports.ledger, ports.runs, self.who(), key, digest, note, gate_id=gate)
+        return questions.Decided.after(done)
 
-    def reject(self, key: IntegrationKey, reason: str) -> questions.Decided:
+    def reject(self, key: IntegrationKey, reason: str, gate: UUID | None = None) -> questions.Decided:
         """Say no; the attempt ends."""
-        return questions.Decided.after(decide.reject(self.ports.ledger, self.ports.runs, self.who(), key, reason))
+        ports = self.ports
+        return questions.Decided.after(decide.reject(ports.ledger, ports.runs, self.who(), key, reason, gate))
 
     def require_asked(self, key: IntegrationKey) -> None:
         """Refuse before anybody has typed a secret in vain.
@@ -173,26 +175,28 @@ class Desk:
         intake = self._intake()
         intake.check_asked(key, intake.vault.whoami())
 
-    def submit(self, key: IntegrationKey, credential: Credential, told: Told) -> questions.Taken:
+    def submit(
+        self, key: IntegrationKey, credential: Credential, told: Told, gate: UUID | None = None
+    ) -> questions.Taken:
         """Hand a pair in."""
-        return questions.Taken.of(self._intake().submit(key, credential, told))
+        return questions.Taken.of(self._intake().submit(key, credential, told, gate))
 
-    def submit_wrapped(self, key: IntegrationKey, token: str, told: Told) -> questions.Taken:
+    def submit_wrapped(self, key: IntegrationKey, token: str, told: Told, gate: UUID | None = None) -> questions.Taken:
         """Hand in what a wrapping token opens."""
-        return questions.Taken.of(self._intake().submit_wrapped(key, token, told))
+        return questions.Taken.of(self._intake().submit_wrapped(key, token, told, gate))
 
-    def reveal(self, key: IntegrationKey) -> questions.Revealed:
+    def reveal(self, key: IntegrationKey, gate: UUID | None = None) -> questions.Revealed:
         """Wrap the stored pair for StackOne's form."""
-        wrapped = reveal(self.ports.ledger, self.vault(), key)
+        wrapped = reveal(self.ports.ledger, self.vault(), key, gate)
         asked = [g for g in self.ports.ledger.gates(key=key) if g.kind is GateKind.STACKONE_FORM]
         form = telling.stackone_form(self.ports, asked)
         return questions.Revealed(token=wrapped.token, ttl_s=wrapped.ttl_s, form=form)
 
-    def link(self, key: IntegrationKey) -> questions.AuthLink:
+    def link(self, key: IntegrationKey, gate: UUID | None = None) -> questions.AuthLink:
         """Make a fresh auth link."""
         ports, person = self.ports, self.who()
         linking = Linking(ports.ledger, ports.hub, ports.clock)
-        made = linking.fresh_link(person, key, ports.settings.stackone.link_expires_s)
+        made = linking.fresh_link(person, key, ports.settings.stackone.link_expires_s, gate)
         return questions.AuthLink(url=made.url, expires_at=made.expires_at)
 
     @property

@@ -13,6 +13,7 @@ from keyturn.console.pages.offers import ONE, Action, may, now_of, offers
 from keyturn.console.pages.outside import Seen, seen
 from keyturn.console.problems import NotFoundError
 from keyturn.console.render import page
+from keyturn.console.small_body import SmallBody
 from keyturn.console.visitor import person_of, ports_of
 from keyturn.domain.attempt import Terms
 from keyturn.domain.integration import IntegrationKey
@@ -54,7 +55,7 @@ _LONGEST_REASON = 1000
 
 Text = Annotated[str, Form()]
 
-router = APIRouter()
+router = APIRouter(route_class=SmallBody)
 
 
 @router.get(f"{ONE}/ask/{{action}}")

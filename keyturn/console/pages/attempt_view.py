@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from keyturn.console.pages.outside import Seen, seen
-from keyturn.console.pages.trail_words import Told, told
+from keyturn.console.pages.trail_words import Told, readable, told
 from keyturn.console.words import said
 from keyturn.domain.attempt import Attempt, AttemptKind, AttemptState, Halt, Receipt, Stage
 from keyturn.domain.gate import Gate
-from keyturn.domain.trail import AuditEntry, Chained
 from keyturn.domain.verdict import LAYER_MEANING, Layer, LayerStatus
-from keyturn.errors import KeyturnError
 from keyturn.ports import LogLine, RunState
 from keyturn.services.journey import Journey, journey_of, stage_of
 from keyturn.services.timeline import Part, Span, Whose, timeline
@@ -142,24 +140,13 @@ def gather(ports: Ports, attempt: Attempt) -> View:
         attempt,
         now,
         walked,
-        timeline(attempt, walked.steps, gates, _entries(rows), now),
+        timeline(attempt, walked.steps, gates, readable(reversed(rows)), now),
         gates,
         {receipt.stage: receipt for receipt in ports.ledger.receipts(attempt.id)},
         told(rows),
         seen(lambda: ports.runs.log(run, LOG_LINES)) if run else None,
         seen(lambda: ports.runs.state(run)) if run else None,
     )
-
-
-def _entries(rows: Sequence[Chained]) -> list[AuditEntry]:
-    """Rows oldest first, without those that hold what keyturn never writes: the list of rows names them."""
-    found: list[AuditEntry] = []
-    for row in reversed(rows):
-        try:
-            found.append(row.entry)
-        except KeyturnError:
-            continue
-    return found
 
 
 def _bar(part: Part, start: datetime, whole: timedelta) -> Bar:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from keyturn.console import pictures as drawn
 from keyturn.console.render import page
 from keyturn.console.visitor import ports_of
-from keyturn.domain.fleet import FleetHealth, FleetQuery, FleetSort, FleetState
+from keyturn.domain.fleet import MOST_GRACES, FleetHealth, FleetQuery, FleetSort, FleetState
 from keyturn.domain.health import Cause
 from keyturn.errors import ConfigurationError
 
@@ -44,6 +44,7 @@ def fleet(request: Request) -> Response:
         history=drawn.history(pictures),
         times=drawn.times(pictures),
         graces=drawn.graces(pictures, now),
+        most_graces=MOST_GRACES,
         address=_Address(asked),
         choices={"state": FleetState, "health": FleetHealth, "cause": Cause, "sort": FleetSort},
     )

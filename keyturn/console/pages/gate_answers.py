@@ -11,8 +11,8 @@ from starlette.responses import RedirectResponse, Response
 
 from keyturn.console.pages.gate_kit import screens_of
 from keyturn.console.pages.gate_view import gate_of, open_gate, show
-from keyturn.console.pages.small_body import SmallBody
 from keyturn.console.render import page
+from keyturn.console.small_body import SmallBody
 from keyturn.console.visitor import person_of, ports_of
 from keyturn.domain.gate import Gate, GateKind, GateState
 from keyturn.domain.profile import Link
@@ -54,7 +54,7 @@ def approve(request: Request, gate_id: str, form: Form) -> Response:
     try:
         gate, note = open_gate(request, gate_id, GateKind.APPROVE), _note(form, "note")
         seen = text_of(form, "digest")
-        decided = decide.approve(ports.ledger, ports.runs, person_of(request), gate.key, seen, note)
+        decided = decide.approve(ports.ledger, ports.runs, person_of(request), gate.key, seen, note, gate_id=gate.id)
     except KeyturnError as error:
         return show(request, gate_id, error)
     if decided.gate.state is GateState.OPEN:
@@ -82,7 +82,7 @@ def reveal(request: Request, gate_id: str) -> Response:
     ports, person = ports_of(request), person_of(request)
     try:
         gate = open_gate(request, gate_id, GateKind.STACKONE_FORM)
-        wrapped: Reveal = wrap(ports.ledger, ports.on_behalf(person), gate.key)
+        wrapped: Reveal = wrap(ports.ledger, ports.on_behalf(person), gate.key, gate.id)
     except KeyturnError as error:
         return show(request, gate_id, error)
     return page(request, "revealed.html", gate=gate, wrapped=wrapped, unwrap_url=_unwrap_url(request))
@@ -95,7 +95,7 @@ def link(request: Request, gate_id: str) -> Response:
     try:
         gate = open_gate(request, gate_id, GateKind.CONSENT, GateKind.PROOF)
         linking = Linking(ports.ledger, ports.hub, ports.clock)
-        made: Link = linking.fresh_link(person, gate.key, ports.settings.stackone.link_expires_s)
+        made: Link = linking.fresh_link(person, gate.key, ports.settings.stackone.link_expires_s, gate.id)
     except KeyturnError as error:
         return show(request, gate_id, error)
     manifest = ports.ledger.manifest(gate.digest).manifest

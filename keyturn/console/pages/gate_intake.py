@@ -1,4 +1,7 @@
-"""Where a person hands over a client secret. It goes from the form's body into Vault, and is never shown again."""
+"""Where a person hands over a client secret. It goes from the form's body into Vault, and is never shown again.
+
+After a refusal, nothing that was typed is written into the page: a secret may stand in any of the fields.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,11 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from keyturn.console.pages.gate_answers import Form, see, text_of
-from keyturn.console.pages.gate_view import Kept, open_gate, show
-from keyturn.console.pages.small_body import SmallBody
+from keyturn.console.pages.gate_view import open_gate, show
+from keyturn.console.small_body import SmallBody
 from keyturn.console.visitor import person_of, ports_of
 from keyturn.domain.credential import Credential
 from keyturn.domain.gate import GateKind
-from keyturn.domain.pair import faults_of_pair
 from keyturn.errors import ConfigurationError, CredentialRefusedError, KeyturnError, RateLimitedError
 from keyturn.services.intake import ASKS_FOR_PAIR, Intake, Submitted, Told
 
@@ -24,7 +26,6 @@ MOST_TRIES = 20
 WINDOW_S = 600
 _WRAPPED = "token"
 _FARTHEST_ZONE = timedelta(hours=14)
-_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2})?")
 _HOURS = re.compile(r"[0-9]{1,3}")
 
 
@@ -35,7 +36,7 @@ def submit(request: Request, gate_id: str, form: Form) -> Response:
         _limit(request)
         submitted = _submitted(request, gate_id, form)
     except KeyturnError as error:
-        return show(request, gate_id, _with_token_in_mind(error, form), _kept(form))
+        return show(request, gate_id, _with_token_in_mind(error, form), _WRAPPED if _is_wrapped(form) else "pair")
     return see(submitted.gate, "taken" if submitted.resumed else "taken-later")
 
 
@@ -57,8 +58,8 @@ def _submitted(request: Request, gate_id: str, form: FormData) -> Submitted:
     vault = ports.on_behalf(person_of(request))
     intake = Intake(ports.ledger, vault, ports.gong, ports.runs, ports.clock)
     if _is_wrapped(form):
-        return intake.submit_wrapped(gate.key, text_of(form, "token").strip(), told)
-    return intake.submit(gate.key, _pair(form), told)
+        return intake.submit_wrapped(gate.key, text_of(form, "token").strip(), told, gate.id)
+    return intake.submit(gate.key, _pair(form), told, gate.id)
 
 
 def _pair(form: FormData) -> Credential:
@@ -107,29 +108,6 @@ def _grace_hours(form: FormData) -> int | None:
     if not _HOURS.fullmatch(given):
         raise ConfigurationError("the grace", "is no number of hours", "Give it as Gong shows it: 0 to 168.")
     return int(given)
-
-
-def _kept(form: FormData) -> Kept:
-    """What is written into the form again: nothing that could be a secret in the wrong field."""
-    clicked_at, grace_hours = text_of(form, "clicked_at"), text_of(form, "grace_hours")
-    return Kept(
-        _id_to_keep(form),
-        _is_wrapped(form),
-        clicked_at if _MOMENT.fullmatch(clicked_at) else "",
-        grace_hours if _HOURS.fullmatch(grace_hours) else "",
-    )
-
-
-def _id_to_keep(form: FormData) -> str:
-    """What stood in the field for the Client ID, unless that may be the secret: people do swap the two.
-
-    Gong publishes no format for either, but generated secrets are longer than the ids they belong to. So only what is
-    shorter than what was given as the secret, and without any fault of its own, is written into the page again.
-    """
-    pair = _pair(form)
-    shorter = len(pair.client_id) < len(pair.reveal())
-    of_id = [fault for fault in faults_of_pair(pair) if "Client ID" in fault]
-    return pair.client_id if shorter and not of_id else ""
 
 
 def _with_token_in_mind(error: KeyturnError, form: FormData) -> KeyturnError:

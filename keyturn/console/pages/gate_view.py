@@ -12,8 +12,10 @@ from uuid import UUID
 from fastapi import Request
 from starlette.responses import Response
 
+from keyturn.console import premises
 from keyturn.console.pages.gate_kit import of_rotation, screens_of
 from keyturn.console.pages.gate_words import PROBES, SAID, Trouble, ask_of, declining, of_last_link, trouble
+from keyturn.console.pages.trail_words import readable
 from keyturn.console.problems import NotFoundError, status_of
 from keyturn.console.render import page
 from keyturn.console.visitor import person_of, ports_of
@@ -29,21 +31,6 @@ from keyturn.services.rotation.terms import grace_at_stake, grace_of, hours_of
 from keyturn.wiring import Ports
 
 _ENTRIES = 500  # of one attempt's trail, to find out what its requester is called
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """What a form is filled in with again after it was refused. Never a secret.
-
-    Attributes:
-        wrapped: a wrapping token was handed in instead of the pair.
-        clicked_at: as the browser sent it.
-    """
-
-    client_id: str = ""
-    wrapped: bool = False
-    clicked_at: str = ""
-    grace_hours: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +73,15 @@ def open_gate(request: Request, gate_id: str, *kinds: GateKind) -> Gate:
     return gate
 
 
-def show(request: Request, gate_id: str, error: KeyturnError | None = None, kept: Kept | None = None) -> Response:
-    """The page of a gate, as it is now; with what went wrong, if something did."""
+def show(request: Request, gate_id: str, error: KeyturnError | None = None, handed: str = "") -> Response:
+    """The page of a gate, as it is now.
+
+    Args:
+        request: of the person who looks.
+        gate_id: as it stands in the path.
+        error: what went wrong, if something did.
+        handed: what went wrong was a `pair` or a `token` that was handed over; empty otherwise.
+    """
     gate, ports, person = gate_of(request, gate_id), ports_of(request), person_of(request)
     sealed, attempt = ports.ledger.manifest(gate.digest), ports.ledger.attempt(gate.attempt_id)
     is_open = gate.state is GateState.OPEN
@@ -101,8 +95,8 @@ def show(request: Request, gate_id: str, error: KeyturnError | None = None, kept
         "is_open": is_open,
         "trouble": trouble(error, gate.key) if error else None,
         "said": SAID.get(request.query_params.get("said", "")),
-        "kept": kept or Kept(),
-        "of_intake": kept is not None,
+        "handed": handed,
+        "here": f"{premises.address(ports.settings.console)}/gates/{gate.id}",
         "now_open": _asked_now(ports, gate),
         "requester": _requester(ports, gate, person),
         "hindrance": _hindrance(gate, person) if is_open else None,
@@ -156,8 +150,9 @@ def _requester(ports: Ports, gate: Gate, person: Person) -> str:
     if gate.requester in (None, person.id):
         return "you" if gate.requester else ""
     rows = ports.trail.latest(gate.key, _ENTRIES, attempt_id=gate.attempt_id)
-    mine = (row.entry for row in rows if row.event in ("attempt.opened", "attempt.changed"))
-    named = (str(entry.detail.get("name", "")) for entry in mine if entry.actor == gate.requester)
+    openings = (e for e in readable(rows) if e.event in ("attempt.opened", "attempt.changed"))
+    said = (e.detail for e in openings if e.actor == gate.requester)
+    named = (str(detail.get("name", "")) for detail in said if isinstance(detail, Mapping))
     return next(filter(None, named), str(gate.requester))
 
 

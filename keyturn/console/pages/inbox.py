@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,11 +16,11 @@ from keyturn.domain.fleet import FleetRow
 from keyturn.domain.gate import Channel, Gate, Person, admit
 from keyturn.domain.schedule import Reminders, remind_at
 from keyturn.errors import NotPermittedError
-from keyturn.ports import Ledger
+from keyturn.ports import Fleet, Ledger
 
 router = APIRouter()
 
-_MOST = 50
+MOST = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +49,24 @@ class Question:
 def inbox(request: Request) -> Response:
     """What waits for the person, the most urgent first."""
     ports, person = ports_of(request), person_of(request)
-    rows = ports.fleet.waiting_for(sorted(person.groups), _MOST)
+    rows = ports.fleet.waiting_for(sorted(person.groups), MOST)
     now = ports.clock.now()
-    questions = [question for row in rows for question in _questions(ports.ledger, row, person, now)]
-    return page(request, "inbox.html", questions=questions, is_full=len(rows) >= _MOST)
+    asked = {member.key: member.gates for member in ports.observatory.members([row.key for row in rows])}
+    questions = [q for row in rows for q in _questions(ports.ledger, row, asked.get(row.key, ()), person, now)]
+    waiting = _waiting(ports.fleet, person) if len(rows) >= MOST else {}
+    return page(request, "inbox.html", questions=questions, waiting=waiting, rest=sum(waiting.values()) - len(rows))
 
 
-def _questions(ledger: Ledger, row: FleetRow, person: Person, now: datetime) -> Iterator[Question]:
-    for gate in ledger.gates(key=row.key):
+def _waiting(fleet: Fleet, person: Person) -> dict[str, int]:
+    """How many integrations wait for each of a person's groups, those that are not shown among them."""
+    counted = fleet.pictures().waiting
+    return {group: counted[group] for group in sorted(person.groups) if counted.get(group)}
+
+
+def _questions(
+    ledger: Ledger, row: FleetRow, gates: Sequence[Gate], person: Person, now: datetime
+) -> Iterator[Question]:
+    for gate in gates:
         if person.groups & set(gate.groups):
             due = remind_at(gate.opened_at, ledger.manifest(gate.digest).manifest.notification)
             coming = next((moment for moment in due.remind if moment > now), None)

@@ -14,7 +14,7 @@ from keyturn.domain.attempt import Attempt, AttemptState, Halt, Receipt, Stage
 from keyturn.domain.credential import CredentialRef, Pointer
 from keyturn.domain.fleet import FleetState, Waiting
 from keyturn.domain.gate import Gate, GateKind, Person
-from keyturn.domain.health import Condition, Health, severity_of
+from keyturn.domain.health import Condition, Health, Observation, severity_of
 from keyturn.domain.integration import IntegrationKey
 from keyturn.domain.manifest import SealedManifest
 from keyturn.domain.notice import Severity
@@ -26,7 +26,7 @@ from keyturn.services.standing import standing_in_ledger
 from keyturn.wiring import Ports
 
 TRAIL_ROWS = 50
-_ATTEMPTS = 20
+_ATTEMPTS, _CHANGES = 20, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,7 @@ class View:
     journey: Journey
     registered: SealedManifest | None
     health: Health
+    changes: Sequence[Observation]
     pointer: Seen[Pointer]
     attempts: Sequence[Attempt]
     trail: Sequence[Told]
@@ -77,7 +78,8 @@ class View:
             return FleetState.ENDED if self.now.attempt else None
         if active.halt is not Halt.NONE:
             return FleetState.HALTED
-        return FleetState.WAITING if self.now.gates else FleetState.MOVING
+        asks = any(gate.groups for gate in self.now.gates)  # a grace asks nobody
+        return FleetState.WAITING if asks else FleetState.MOVING
 
     @property
     def why(self) -> str:
@@ -186,6 +188,7 @@ def gather(ports: Ports, key: IntegrationKey, person: Person, before_seq: int | 
         journey(ports.ledger, key),
         ports.ledger.registered(key),
         ports.observatory.health(key),
+        ports.observatory.history(key, _CHANGES),
         seen(lambda: ports.secrets.pointer(key)),
         attempts[:_ATTEMPTS],
         told(ports.trail.latest(key, TRAIL_ROWS, before_seq=before_seq)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -37,6 +37,17 @@ class Told:
 def told(rows: Sequence[Chained]) -> list[Told]:
     """Rows in words; one that cannot be read says so."""
     return [_told(row) for row in rows]
+
+
+def readable(rows: Iterable[Chained]) -> list[AuditEntry]:
+    """What rows say, without those that hold what keyturn never writes: a list of the rows in words names these."""
+    found: list[AuditEntry] = []
+    for row in rows:
+        try:
+            found.append(row.entry)
+        except KeyturnError:
+            continue
+    return found
 
 
 def _told(row: Chained) -> Told:

@@ -1,8 +1,12 @@
-"""A sign-in under way, kept in a short-lived cookie of the browser that began it, so that nobody else can end it."""
+"""A sign-in under way, kept in a short-lived cookie of the browser that began it, so that nobody else can end it.
+
+Each has a cookie of its own: somebody may sign in in two tabs at once.
+"""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import hmac
 import json
 import secrets
@@ -11,9 +15,10 @@ from dataclasses import asdict, dataclass, field
 from starlette.requests import Request
 from starlette.responses import Response
 
-COOKIE = "__Host-keyturn-sign-in"
+COOKIE = "__Host-keyturn-sign-in-"
 LIFE_S = 600
 _LONGEST_PATH = 1500  # a cookie holds about four thousand characters
+_MOST = 4  # a browser sends them all with each request, and proxies take only so many bytes of headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,7 @@ class Errand:
     def of(cls, request: Request, state: str) -> Errand | None:
         """The one that this browser began, if what comes back belongs to it."""
         try:
-            known = json.loads(base64.urlsafe_b64decode(request.cookies[COOKIE]))
+            known = json.loads(base64.urlsafe_b64decode(request.cookies[cookie_name(state)]))
             texts = {name: str(known[name]) for name in ("state", "nonce", "verifier")}
             errand = cls(local(known["after"]), **texts)
         except (KeyError, ValueError, TypeError, AttributeError):
@@ -52,12 +57,29 @@ class Errand:
     def keep(self, response: Response) -> None:
         """Have the browser keep it, for no longer than a sign-in takes."""
         value = base64.urlsafe_b64encode(json.dumps(asdict(self)).encode()).decode()
-        response.set_cookie(COOKIE, value, max_age=LIFE_S, secure=True, httponly=True, samesite="lax")
+        response.set_cookie(cookie_name(self.state), value, max_age=LIFE_S, secure=True, httponly=True, samesite="lax")
 
 
-def forget(response: Response) -> None:
-    """Have the browser forget it."""
-    response.delete_cookie(COOKIE, secure=True, httponly=True, samesite="lax")
+def cookie_name(state: str) -> str:
+    """What the cookie of one sign-in is called."""
+    return f"{COOKIE}{hashlib.sha256(state.encode()).hexdigest()[:8]}"
+
+
+def forget(request: Request, response: Response, state: str) -> None:
+    """Have the browser forget the one that is over, if it has it; another one may be under way in another tab."""
+    if (name := cookie_name(state)) in request.cookies:
+        _delete(response, name)
+
+
+def forget_oldest(request: Request, response: Response) -> None:
+    """Have the browser keep the new one and a few others: it names those first that it has had for longest."""
+    kept = [name for name in request.cookies if name.startswith(COOKIE)]
+    for name in kept[: max(0, len(kept) - (_MOST - 1))]:
+        _delete(response, name)
+
+
+def _delete(response: Response, name: str) -> None:
+    response.delete_cookie(name, secure=True, httponly=True, samesite="lax")
 
 
 def local(path: str) -> str:

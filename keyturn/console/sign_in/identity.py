@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from keyturn.console.access import NO_GROUPS
 from keyturn.domain.gate import Person
 from keyturn.errors import NotPermittedError
 from keyturn.ports import People
@@ -44,7 +45,7 @@ class Identities:
         said = claims.get(self._settings.groups_claim) or []
         names = [said] if isinstance(said, str) else said
         roles = [self._role(name) for name in names if isinstance(name, str)] if isinstance(names, list) else []
-        return frozenset(filter(None, roles))
+        return frozenset(filter(None, roles)) - NO_GROUPS
 
     def _role(self, group: str) -> str:
         named = group.removeprefix(_PREFIX) if group.startswith(_PREFIX) else ""

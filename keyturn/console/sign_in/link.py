@@ -8,10 +8,11 @@ from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
 from keyturn.console import premises, problems
-from keyturn.console.pages.small_body import SmallBody
+from keyturn.console.failures import failures_of
 from keyturn.console.render import page
 from keyturn.console.sign_in import session
 from keyturn.console.sign_in.identity import SignInRefusedError
+from keyturn.console.small_body import SmallBody
 from keyturn.console.visitor import ForgedError, ports_of
 
 router = APIRouter(route_class=SmallBody)
@@ -31,9 +32,11 @@ def redeem(request: Request, code: Annotated[str, Form()] = "") -> Response:
     """Sign in whom the code is for."""
     _require_alone(request)
     _require_own_form(request)
-    session.count_try(request, "link")
+    failures = failures_of(request)
+    failures.require_few(request, "link")
     person = ports_of(request).visits.redeem(code.strip())
     if person is None:
+        failures.note(request, "link")
         raise SignInRefusedError("this code", "is unknown, used, or older than five minutes", _ANOTHER)
     return session.begin(request, person, "/")
 

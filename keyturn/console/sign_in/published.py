@@ -66,7 +66,7 @@ class Published:
         Raises:
             UnavailableError: the provider does not tell.
         """
-        return self._keys.get(0.0) if newest else self._keys.get()
+        return self._keys.newest() if newest else self._keys.get()
 
     def _discover(self) -> Metadata:
         document = self._line.read(f"{self._issuer}{_WELL_KNOWN}")

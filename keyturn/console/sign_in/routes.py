@@ -9,14 +9,15 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from keyturn.console import problems
-from keyturn.console.pages.small_body import SmallBody
+from keyturn.console.failures import failures_of
 from keyturn.console.render import page
 from keyturn.console.sign_in import errand, session
 from keyturn.console.sign_in.errand import Errand
 from keyturn.console.sign_in.identity import SignInRefusedError
 from keyturn.console.sign_in.provider import Provider, presentable
+from keyturn.console.small_body import SmallBody
 from keyturn.console.visitor import person_of
-from keyturn.errors import KeyturnError
+from keyturn.errors import KeyturnError, TransientError
 
 router = APIRouter(route_class=SmallBody)
 
@@ -40,26 +41,29 @@ def choose(request: Request, after: After = "") -> Response:
 @router.get("/sign-in/start")
 def start(request: Request, after: After = "/") -> Response:
     """Send the browser to the provider."""
-    session.count_try(request, "start")
     sent = Errand.to(after)
     response = RedirectResponse(_provider(request).authorization_url(sent), 303)
     sent.keep(response)
+    errand.forget_oldest(request, response)
     return response
 
 
 @router.get("/sign-in/callback")
 def finish(request: Request, code: str = "", state: str = "", error: str = "", iss: str | None = None) -> Response:
     """Take what the provider sends the browser back with: once, whatever comes of it."""
+    failures = failures_of(request)
     try:
-        session.count_try(request, "callback")
+        failures.require_few(request, "callback")
         sent = _sent(request, state)
         if error or not code:
             problem = f"did not sign you in ({presentable(error)})"
             raise SignInRefusedError("the provider", problem, _BEGIN)
         response = session.begin(request, _provider(request).person(code, sent, iss), sent.after)
     except KeyturnError as failure:
+        if not isinstance(failure, TransientError):  # a provider that is away is nobody's guess
+            failures.note(request, "callback")
         response = problems.answer(request, failure)
-    errand.forget(response)
+    errand.forget(request, response, state)
     return response
 
 

@@ -1,8 +1,7 @@
-"""The beginning and the end of a session, and how often that may be tried."""
+"""The beginning and the end of a session."""
 
 from __future__ import annotations
 
-import ipaddress
 import secrets
 from datetime import timedelta
 
@@ -13,9 +12,6 @@ from keyturn.console.access import ANY_GROUP
 from keyturn.console.sign_in.identity import SignInRefusedError
 from keyturn.console.visitor import SESSION_COOKIE, ports_of
 from keyturn.domain.gate import Person
-from keyturn.errors import RateLimitedError
-
-_TRIES, _WINDOW_S = 30, 300.0
 
 
 def begin(request: Request, person: Person, after: str) -> Response:
@@ -45,27 +41,3 @@ def end(request: Request) -> None:
 def forget(response: Response) -> None:
     """Have the browser forget its session."""
     response.delete_cookie(SESSION_COOKIE, secure=True, httponly=True, samesite="lax")
-
-
-def count_try(request: Request, what: str) -> None:
-    """Count one more try from this client.
-
-    Raises:
-        RateLimitedError: there were too many lately.
-    """
-    if ports_of(request).visits.tries(f"sign-in/{what}/{_client(request)}", _WINDOW_S) > _TRIES:
-        raise RateLimitedError(
-            "sign-in", "was tried too often from here", "Wait five minutes, then try again.", _WINDOW_S
-        )
-
-
-def _client(request: Request) -> str:
-    """Where it comes from; of IPv6 the network, since whoever has one address there has as many as they like."""
-    host = request.client.host if request.client else "nowhere"
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host
-    if isinstance(address, ipaddress.IPv4Address) or address.ipv4_mapped:
-        return host
-    return str(ipaddress.ip_network((address, 64), strict=False))

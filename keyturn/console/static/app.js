@@ -20,6 +20,9 @@
 
   const dated = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
   const datedOfYear = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
+  const day = new Intl.DateTimeFormat("en-GB", { day: "2-digit", month: "short" });
+  const month = new Intl.DateTimeFormat("en-GB", { month: "short", year: "numeric" });
+  const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
   const exact = new Intl.DateTimeFormat("en-GB", { dateStyle: "full", timeStyle: "long" });
 
   function span(seconds) {
@@ -54,6 +57,8 @@
       const shown = when === undefined ? left(seconds)
         : when === "age" ? relative(seconds)
         : when === "date" ? local(moment)
+        : when === "day" ? (Math.abs(seconds) < 300 * DAY ? day : month).format(moment)
+        : when === "clock" ? clock.format(moment)
         : `${local(moment)} (${relative(seconds)})`;
       if (time.textContent !== shown) time.textContent = shown;
       time.title = exact.format(moment);

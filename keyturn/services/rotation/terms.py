@@ -10,7 +10,7 @@ from keyturn.domain.credential import Credential, CredentialRef
 from keyturn.domain.gate import Gate, GateKind, GateState
 from keyturn.domain.manifest import SealedManifest
 from keyturn.domain.pair import faults_of_pair
-from keyturn.domain.rotation import Grace
+from keyturn.domain.rotation import CLICK_SLACK, Grace, hours_told
 from keyturn.ports import Ledger, Work
 from keyturn.services.stage import as_body, credential_ref, receipt_of
 
@@ -109,10 +109,24 @@ def grace_at_stake(ledger: Ledger, attempt: Attempt) -> Grace | None:
     return Grace(began, ends, ends)
 
 
+def clicked_after(gate: Gate, began: datetime) -> datetime:
+    """Before when the click in Gong certainly was not.
+
+    Args:
+        gate: that asks for the new secret.
+        began: when its attempt did: before that nobody was to click. Of a click that is known of already, it may have
+            been earlier, in a rotation before.
+    """
+    if "clicked_since" not in gate.question:
+        return began
+    since = str(gate.question["clicked_since"])  # empty where a keyturn before this one did not keep it
+    known = datetime.fromisoformat(since) - CLICK_SLACK if since else began - timedelta(hours=hours_of(gate))
+    return min(began, known)
+
+
 def hours_of(gate: Gate) -> int:
     """The grace of a click that nobody has answered for: as told with a secret that was refused, else as asked for."""
-    told = gate.question.get("told_hours")
-    return int(str(gate.question["grace_hours"] if told is None else told))
+    return hours_told(gate.question)
 
 
 def certainly_works(work: Work, execution: Execution, now: datetime) -> bool:

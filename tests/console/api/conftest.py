@@ -31,6 +31,10 @@ class Known:
     vaults: Bearers
     people: dict[str, Person] = field(default_factory=dict)
 
+    def known(self, token: str) -> Person | None:
+        """Whose it is, without asking."""
+        return self.people.get(token) or self.vaults.known(token)
+
     def person(self, token: str) -> Person:
         """Whose it is."""
         return self.people[token] if token in self.people else self.vaults.person(token)

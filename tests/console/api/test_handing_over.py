@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from uuid import uuid4
 
 import pytest
 
+from keyturn.domain.gate import GateKind
 from tests.console.api.conftest import Caller, problem
 from tests.services.world import World
 
@@ -67,6 +69,37 @@ def test_a_reveal_is_a_token_with_the_form_for_it(world: World, caller: Callers)
     assert any(field["values"] == [world.profile_name] for step in said["form"] for field in step["fields"])
     trail = [e for e in world.ports.ledger.trail(world.key) if e.event == "credential.revealed"]
     assert [(e.actor, e.signed_in) for e in trail] == [("oidc:test#gerd", "openid (test)")]
+
+
+def test_an_answer_is_for_the_question_that_was_seen(world: World, caller: Callers) -> None:
+    """Whoever names the gate they saw answers that one or none; whatever else is asked by now stays open."""
+    bob, grace, other = caller("bob"), caller("grace"), {"gate": str(uuid4())}
+    gate = world.to_approval()
+    says = [
+        bob.refused(409, "approve", {"digest": gate.digest} | other),
+        bob.refused(409, "reject", {"reason": "no"} | other),
+    ]
+    assert bob.done("approve", {"digest": gate.digest, "gate": str(gate.id)})["state"] == "approved"
+    gate, pair = world.waits(), world.create_integration()
+    handed = {"client_id": pair.client_id, "client_secret": pair.client_secret}
+    world.twins.options(world.twins.stackone, write_api="off")
+    says += [
+        grace.refused(409, "submit", handed | other),
+        grace.refused(409, "submit", {"wrapping_token": "a-token"} | other),
+    ]
+    assert grace.done("submit", handed | {"gate": str(gate.id)})["version"] == 1
+    world.go_on()
+    gate = world.gate(GateKind.STACKONE_FORM)
+    says.append(grace.refused(409, "reveal", other))
+    world.secrets.append(grace.done("reveal", {"gate": str(gate.id)})["token"])
+    world.fill_in_stackone()
+    world.go_on()
+    gate = world.gate(GateKind.CONSENT)
+    says.append(grace.refused(409, "link", other))
+    assert world.gate(GateKind.CONSENT).question["sessions"] == []
+    assert grace.done("link", {"gate": str(gate.id)})["url"]
+    assert {said["title"] for said in says} == {"GateClosedError"}
+    assert all("another question is asked by now" in said["detail"] for said in says)
 
 
 @pytest.mark.parametrize(

@@ -78,9 +78,28 @@ def test_a_token_of_somebody_whom_vault_does_not_know_is_nobodys(
     assert me(console, device_token(openid, "mallory")).status_code == 401
 
 
+def test_without_the_accessor_vault_tokens_are_nobodys(console: Console, openbao: OpenBao) -> None:
+    """Bob in a browser and Bob with his Vault token would be two people, and one could approve what the other began."""
+    answer = me(console, openbao.login("bob"))
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+    assert "KEYTURN_CONSOLE__OIDC__VAULT_ACCESSOR" in answer.json()["remedy"]
+
+
+def test_with_the_accessor_both_tokens_are_one_person(
+    trusting: Callable[..., Console], openid: OpenIdProvider, openbao: OpenBao
+) -> None:
+    """Bob is Bob by his Vault token and by his ID token."""
+    with openbao.api() as root:
+        accessor = root.read("sys/auth")["data"]["userpass/"]["accessor"]
+    console = trusting(CONSOLE__OIDC__VAULT_ACCESSOR=accessor)
+    by_vault = me(console, openbao.login("bob")).json()["id"]
+    assert by_vault.startswith("vault:entity/")
+    assert me(console, device_token(openid, "bob")).json()["id"] == by_vault
+
+
 def test_a_provider_that_is_away_is_no_refusal(trusting: Callable[..., Console], openid: OpenIdProvider) -> None:
-    """Trying again helps; and Vault's tokens are taken meanwhile."""
-    console = trusting(CONSOLE__OIDC__ISSUER="http://127.0.0.1:1")
+    """Trying again helps; and Vault's tokens are taken meanwhile, where they are taken."""
+    console = trusting(CONSOLE__OIDC__ISSUER="http://127.0.0.1:1", CONSOLE__OIDC__VAULT_ACCESSOR="auth_oidc_1")
     assert me(console, openid.signed(**claims(openid))).status_code == 503
     assert me(console, "s.unknown").status_code == 401
 

@@ -9,7 +9,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from keyturn.console.sign_in.errand import COOKIE, Errand, local
+from keyturn.console.sign_in.errand import Errand, cookie_name, forget, forget_oldest, local
 
 
 @pytest.mark.parametrize(
@@ -38,15 +38,22 @@ def cookie_of(errand: Errand) -> str:
     return response.headers["set-cookie"].partition("=")[2].partition(";")[0].strip('"')
 
 
-def coming_with(cookie: str) -> Request:
-    """A request with that cookie."""
-    return Request({"type": "http", "headers": [(b"cookie", f"{COOKIE}={cookie}".encode())]})
+def coming_with(**cookies: str) -> Request:
+    """A request with those cookies, by the state of each one's sign-in."""
+    pairs = "; ".join(f"{cookie_name(state)}={cookie}" for state, cookie in cookies.items())
+    return Request({"type": "http", "headers": [(b"cookie", pairs.encode())]})
+
+
+def forgotten(response: Response) -> set[str]:
+    """The names of the cookies that a browser is told to forget."""
+    said = [value for name, value in response.headers.items() if name == "set-cookie" and "Max-Age=0" in value]
+    return {cookie.partition("=")[0] for cookie in said}
 
 
 def test_a_browser_gets_back_what_it_began() -> None:
     """With the right state, and with no other."""
     errand = Errand.to("/inbox")
-    request = coming_with(cookie_of(errand))
+    request = coming_with(**{errand.state: cookie_of(errand)})
     assert Errand.of(request, errand.state) == errand
     assert Errand.of(request, "another") is None
     assert Errand.of(request, "") is None
@@ -57,16 +64,35 @@ def test_a_browser_gets_back_what_it_began() -> None:
 )
 def test_a_cookie_that_cannot_be_read_is_none(content: str) -> None:
     """Whatever somebody has put there, it is as if nothing was begun."""
-    raw = coming_with(content if content == "nonsense" else base64.urlsafe_b64encode(content.encode()).decode())
+    raw = coming_with(s=content if content == "nonsense" else base64.urlsafe_b64encode(content.encode()).decode())
     assert Errand.of(raw, "s") is None
 
 
 def test_a_cookie_leads_nowhere_else() -> None:
     """Where it ends is looked at again when it ends."""
     changed = {"after": "//evil.example", "state": "s", "nonce": "n", "verifier": "v"}
-    errand = Errand.of(coming_with(base64.urlsafe_b64encode(json.dumps(changed).encode()).decode()), "s")
+    errand = Errand.of(coming_with(s=base64.urlsafe_b64encode(json.dumps(changed).encode()).decode()), "s")
     assert errand
     assert errand.after == "/"
+
+
+def test_two_tabs_do_not_spoil_each_other() -> None:
+    """Of two sign-ins in one browser each finds what it began, and the end of one leaves the other."""
+    one, other = Errand.to("/inbox"), Errand.to("/gates/1")
+    request = coming_with(**{errand.state: cookie_of(errand) for errand in (one, other)})
+    assert [Errand.of(request, errand.state) for errand in (one, other)] == [one, other]
+    response = Response()
+    forget(request, response, one.state)
+    forget(request, response, "never begun")
+    assert forgotten(response) == {cookie_name(one.state)}
+
+
+@pytest.mark.parametrize(("begun", "gone"), [("", ""), ("abc", ""), ("abcd", "a"), ("abcdef", "abc")])
+def test_a_browser_keeps_few_of_them(begun: str, gone: str) -> None:
+    """With a new one there are four at most: those that it has had for longest go."""
+    response = Response()
+    forget_oldest(coming_with(**dict.fromkeys(begun, "x")), response)
+    assert forgotten(response) == set(map(cookie_name, gone))
 
 
 def test_an_errand_shows_nothing_that_would_let_others_end_it() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from keyturn.console.access import Door, Rule
 from keyturn.console.sign_in.identity import Identities, SignInRefusedError
 from keyturn.errors import UnavailableError
 from keyturn.ports import People
@@ -75,6 +77,14 @@ def test_without_vault_a_person_is_the_providers() -> None:
     person = identities().person(CLAIMS)
     assert person.id == "oidc:https://id.example/realm#4711"
     assert person.signed_in == "openid (id.example)"
+
+
+@pytest.mark.parametrize("name", ["person", "worker", "console", "intake"])
+def test_no_group_makes_a_service_of_a_person(name: str) -> None:
+    """What only a policy of Vault's is called makes nobody a member, neither by name nor by the settings."""
+    made = identities(Known(), roles={"ops": name}).person(CLAIMS | {"groups": [f"keyturn-{name}", "ops"]})
+    assert made.groups == frozenset()
+    assert not Rule(Door.SESSION).admits(replace(made, groups=frozenset({name})))
 
 
 def test_with_vault_a_person_is_vaults() -> None:

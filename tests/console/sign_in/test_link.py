@@ -158,6 +158,11 @@ def test_tries_are_limited(local: Console, browser: TestClient, come: Callable[.
     assert send(come(local), code).status_code == 303
 
 
+def test_only_codes_that_fail_are_counted(local: Console, browser: TestClient) -> None:
+    """Somebody who signs in again and again by good links is not taken for somebody who guesses."""
+    assert {send(browser, code_of(local)).status_code for _ in range(31)} == {303}
+
+
 def test_without_the_setting_there_is_no_such_page(
     new_world: Callable[..., World], new_console: Callable[[World], Console], come: Callable[..., TestClient]
 ) -> None:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
-from keyturn.console.sign_in.errand import COOKIE
+from keyturn.console.sign_in.errand import cookie_name
 from keyturn.console.visitor import SESSION_COOKIE
 from tests.console.conftest import ORIGIN, Console
 from tests.console.sign_in.conftest import Time, Visitor
@@ -65,7 +65,7 @@ def test_the_provider_is_asked_with_everything_that_protects_a_sign_in(visitor: 
     assert asked["redirect_uri"] == f"{ORIGIN}/sign-in/callback"
     assert asked["scope"].split() == ["openid", "profile", "groups"]
     assert not [name for name in ("state", "nonce", "code_challenge") if asked[name] == again[name]]
-    assert attributes(answer, COOKIE) == OPENED | {"max-age=600"}
+    assert attributes(answer, cookie_name(asked["state"])) == OPENED | {"max-age=600"}
 
 
 def test_the_page_shows_the_way_or_goes_it(visitor: Visitor) -> None:
@@ -106,15 +106,14 @@ def test_a_browser_that_began_nothing_is_refused(
 def test_a_code_works_once(console: Console, visitor: Visitor, visit: Callable[[Console], Visitor]) -> None:
     """Whoever replays a whole sign-in, cookie and all, is refused: by the browser's cookie, and by the provider."""
     begun = visitor.begin()
-    cookie = visitor.here.cookies[COOKIE]
+    name = cookie_name(query(begun)["state"])
+    cookie = visitor.here.cookies[name]
     url = visitor.returns("alice", begun)
     assert visitor.get(url).status_code == 303
     again = visitor.get(url)
     assert again.status_code == 403
     thief = visit(console)
-    refused(
-        thief, thief.get(url, headers={"cookie": f"{COOKIE}={cookie}"}), "did not accept the answer (invalid_grant)"
-    )
+    refused(thief, thief.get(url, headers={"cookie": f"{name}={cookie}"}), "did not accept the answer (invalid_grant)")
 
 
 def test_a_code_of_another_browser_is_refused(
@@ -229,6 +228,19 @@ def test_a_sign_in_ends_at_the_console_only(visitor: Visitor, path: str) -> None
     assert visitor.sign_in("alice", path).headers["location"] == "/"
 
 
+def test_two_tabs_sign_in_at_once(visitor: Visitor) -> None:
+    """Somebody with two tabs who has to sign in again does so in both, in whatever order, and lands in both."""
+    first, second = visitor.begin("/inbox"), visitor.begin("/gates/1")
+    landed = [visitor.get(visitor.returns("alice", url)).headers["location"] for url in (first, second)]
+    assert landed == ["/inbox", "/gates/1"]
+
+
+def test_only_what_fails_is_counted(visitor: Visitor) -> None:
+    """A company behind one address begins and ends as many sign-ins as it likes."""
+    assert {visitor.get("/sign-in/start").status_code for _ in range(40)} == {303}
+    assert {visitor.sign_in("alice").status_code for _ in range(31)} == {303}
+
+
 def test_tries_are_limited(console: Console, visitor: Visitor) -> None:
     """After thirty tries in five minutes a client has to wait, and is told how long; somebody else does not."""
     answers = [visitor.get("/sign-in/callback", params={"code": "guess", "state": "guess"}) for _ in range(31)]
@@ -280,7 +292,7 @@ def test_a_wrong_client_secret_is_said_without_being_shown(
 def test_sign_in_leaves_no_secret_in_the_log(visitor: Visitor, caplog: pytest.LogCaptureFixture) -> None:
     """Neither code, verifier, nonce nor the session's token is logged, at any level."""
     url = visitor.returns("alice", visitor.begin())
-    cookie = visitor.here.cookies[COOKIE]
+    cookie = visitor.here.cookies[cookie_name(query(url)["state"])]
     caplog.clear()
     visitor.get(url)
     logged = [f"{record.getMessage()} {record.args!r}" for record in caplog.records if record.name != "httpx"]

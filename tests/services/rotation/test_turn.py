@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
 from keyturn.domain.attempt import AttemptState, Halt, Stage, Terms, Wish
+from keyturn.domain.credential import Credential
 from keyturn.domain.gate import Gate, GateKind, GateState, admit
 from keyturn.domain.notice import Event
 from keyturn.domain.rotation import RotationState
 from keyturn.domain.turn_kit import turn_kit
 from keyturn.errors import CredentialRefusedError, GateClosedError, NotPermittedError, RefusedError, StageFailedError
 from keyturn.sandbox.people import Pair
+from keyturn.services import decide
 from keyturn.services.intake import Told
 from tests.services.rotation.turned import Turned
 from tests.services.told import told
@@ -174,6 +176,50 @@ def test_a_click_that_is_still_to_come(turned: Turned) -> None:
     turned.submit(new, Told(clicked_at=turned.world.clock.now() + timedelta(minutes=4)))  # clocks differ a little
 
 
+@pytest.mark.parametrize(
+    "clicked_at",
+    [
+        datetime(2026, 3, 2, 8, 50, tzinfo=UTC),
+        datetime(2025, 3, 2, 9, 10, tzinfo=UTC),
+        datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14))),
+        datetime(9999, 12, 31, 23, 59, tzinfo=timezone(timedelta(hours=-14))),
+    ],
+    ids=["ten minutes before it began", "the year before", "the first moment of all", "the last one"],
+)
+def test_a_click_that_nobody_can_have_done(turned: Turned, clicked_at: datetime) -> None:
+    """A year that is typed wrong would have the grace end in the past, and so the older secret retired at once."""
+    turned.to_click()
+    new = turned.click()
+    with turned.world.refused(RefusedError, "the click is said to have been at"):
+        turned.submit(new, Told(clicked_at=clicked_at))
+    assert turned.world.versions() == 1
+    turned.submit(new, Told(clicked_at=turned.attempt.started_at - timedelta(minutes=4)))  # clocks differ a little
+
+
+def test_a_click_of_a_rotation_before(turned: Turned) -> None:
+    """Its secret never came and is asked for again by another rotation: it was before that one began, and may be."""
+    turned.to_click()
+    clicked_at, new = turned.world.clock.now(), turned.click()
+    turned.asking.lost(turned.world.key, turned.world.person("grace"), "closed the window")
+    turned.at(GateKind.APPROVE)
+    turned.abandon()
+    turned.pass_time(days=2)
+    turned.start()
+    turned.at(GateKind.APPROVE)
+    turned.world.approve()
+    turned.at(GateKind.APPROVE)
+    turned.world.reject("bob", "it has turned up")
+    with turned.world.refused(StageFailedError):
+        turned.run()
+    turned.asking.resume(turned.world.key, turned.world.person("alice"), "it has turned up")
+    turned.at(GateKind.GONG_ROTATION)
+    with turned.world.refused(RefusedError, "nobody was to click by then"):
+        turned.submit(new, Told(clicked_at=clicked_at - timedelta(hours=2)))
+    turned.submit(new, Told(clicked_at=clicked_at))
+    turned.run(Stage.STAGE_SECRET)
+    assert turned.world.receipt(Stage.GONG_ROTATION).body["grace_began"] == clicked_at.isoformat()
+
+
 @pytest.mark.parametrize("hours", [24, 0])
 def test_the_hours_told_with_a_refused_secret_stay_known(turned: Turned, hours: int) -> None:
     """Somebody chose Gong's default, or none, and handed in a wrong pair: the right one has no grace of a week."""
@@ -261,6 +307,41 @@ def test_a_second_click_has_to_be_approved(turned: Turned) -> None:
     turned.world.approve("bob")
     gate = turned.at(GateKind.GONG_ROTATION)
     assert (gate.question["second"], turned.attempt.wish) == (True, Wish.NONE)
+
+
+def test_a_yes_to_the_rotation_is_none_to_a_second_click(turned: Turned) -> None:
+    """Both are about one digest: what was said to the first question does not answer the other, nor does a no."""
+    turned.start()
+    first = turned.at(GateKind.APPROVE)
+    turned.world.approve()
+    turned.at(GateKind.GONG_ROTATION)
+    turned.click()
+    turned.asking.lost(turned.world.key, turned.world.person("grace"), "closed the window too early")
+    second = turned.at(GateKind.APPROVE)
+    assert second.digest == first.digest
+    ledger, runs, bob = turned.world.ports.ledger, turned.world.runs, turned.world.person("bob")
+    with turned.world.refused(GateClosedError, "another question is asked by now"):
+        decide.approve(ledger, runs, bob, turned.world.key, first.digest, "", gate_id=first.id)
+    with turned.world.refused(GateClosedError, "another question is asked by now"):
+        decide.reject(ledger, runs, bob, turned.world.key, "no", first.id)
+    assert ledger.gate(second.id).decisions == ()
+    assert decide.approve(ledger, runs, bob, turned.world.key, first.digest, "", gate_id=second.id).gate.id == second.id
+
+
+def test_a_pair_goes_to_the_question_that_was_seen(turned: Turned) -> None:
+    """A hand-in for the first click does not answer for the second one."""
+    first = turned.to_click()
+    turned.click()
+    turned.asking.lost(turned.world.key, turned.world.person("grace"), "closed the window too early")
+    turned.at(GateKind.APPROVE)
+    turned.world.approve()
+    second, new = turned.at(GateKind.GONG_ROTATION), turned.click()
+    intake, credential = turned.world.intake("grace"), Credential(new.client_id, new.client_secret)
+    with turned.world.refused(GateClosedError, "another question is asked by now"):
+        intake.submit(turned.world.key, credential, gate_id=first.id)
+    with turned.world.refused(GateClosedError, "another question is asked by now"):
+        intake.submit_wrapped(turned.world.key, "a token that nobody opens", gate_id=first.id)
+    assert intake.submit(turned.world.key, credential, gate_id=second.id).gate.id == second.id
 
 
 def test_a_second_click_kills_the_secret_in_use(turned: Turned) -> None:

@@ -14,10 +14,9 @@ from keyturn.console.api.shapes.questions import Asked
 from keyturn.domain import attempt as domain
 from keyturn.domain import health as seen
 from keyturn.domain.attempt import AttemptKind, AttemptState, Halt
-from keyturn.domain.fleet import FleetRow, FleetState, Waiting
+from keyturn.domain.fleet import FleetRow, FleetState, Waiting, said_of
 from keyturn.domain.gate import GateKind
 from keyturn.domain.health import Cause
-from keyturn.domain.rotation import state_of
 from keyturn.domain.schedule import due_at
 from keyturn.ports import Member
 from keyturn.services.journey import waits_for
@@ -69,7 +68,7 @@ class Line(Shape):
             attempt=attempt.id if attempt else None,
             kind=attempt.kind if attempt else None,
             state=attempt.state if attempt else None,
-            says=_says(member),
+            says=said_of(attempt, member.done, member.gates),
             halt=attempt.halt if attempt else Halt.NONE,
             reason=attempt.reason if attempt else "",
             digest=attempt.digest if attempt else None,
@@ -137,12 +136,3 @@ class Integration(Progress):
     listed: Listed | None = Field(description="`null` while nobody has ever onboarded it.")
     gates: list[Asked]
     attempts: list[Dated] = Field(description="Newest first.")
-
-
-def _says(member: Member) -> str:
-    attempt = member.attempt
-    if attempt is None:
-        return "never onboarded"
-    if attempt.kind is AttemptKind.ROTATION:
-        return f"rotation {state_of(attempt, member.done, {g.kind for g in member.gates})}"
-    return f"{attempt.kind} {attempt.state}"

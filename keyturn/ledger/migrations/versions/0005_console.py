@@ -9,12 +9,16 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from keyturn.ledger.standstill import stand_still
+
 revision = "0005"
 down_revision = "0004"
 
 _MOMENT = sa.DateTime(timezone=True)
 _MOMENTS = postgresql.ARRAY(_MOMENT)
 _TEXTS = postgresql.ARRAY(sa.Text)
+_WORKED_WITH = ("attempts", "gates", "conditions", "receipts")
+_WORKED_WITH_LATER = ("manifests", "notices")  # by the next migration, which is applied in the same transaction
 _MARK = """
 CREATE FUNCTION keyturn_mark_stale(changed text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -50,6 +54,7 @@ _TRIGGERS = {
 
 def upgrade() -> None:
     """Make the tables, and mark what is there, so that whoever reads first lists it."""
+    stand_still([*_WORKED_WITH, *_WORKED_WITH_LATER], ["integrations"])
     _sessions()
     _codes()
     _shared()
@@ -61,6 +66,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop them with all they hold."""
+    stand_still(_WORKED_WITH, ["integrations"])
+    op.drop_column("integrations", "hastened_at")
     for trigger in _TRIGGERS:
         op.execute(f"DROP TRIGGER {trigger} ON {trigger.split('_')[1]}")
     for function in ("keyturn_receipt_changed()", "keyturn_changed()", "keyturn_mark_stale(text)"):
@@ -180,6 +187,7 @@ def _snapshots() -> None:
 
 
 def _triggers() -> None:
+    op.add_column("integrations", sa.Column("hastened_at", _MOMENT, nullable=True))
     last_look = sa.text("coalesce(checked_at, '0001-01-01 00:00:00+00'::timestamptz)")
     op.create_index("ix_integrations_checked", "integrations", [last_look, "key"])
     op.create_index("ix_receipts_at", "receipts", ["at"])

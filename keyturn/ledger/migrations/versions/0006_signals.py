@@ -5,9 +5,12 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from keyturn.ledger.standstill import stand_still
+
 revision = "0006"
 down_revision = "0005"
 
+_WORKED_WITH = ("receipts", "manifests", "notices")
 _OUTCOMES = "outcome IN ('ok', 'refused', 'rate_limited', 'failed', 'not_sent', 'lost')"
 _ACCOUNT = sa.text("(body ->> 'account_id')")
 _OWNER = sa.text("(body #>> '{manifest, stackone, origin_owner, id}')")
@@ -15,6 +18,7 @@ _OWNER = sa.text("(body #>> '{manifest, stackone, origin_owner, id}')")
 
 def upgrade() -> None:
     """Make the table and the indexes."""
+    stand_still(_WORKED_WITH)
     op.create_table(
         "vendor_calls",
         sa.Column("vendor", sa.Text, nullable=False),
@@ -31,6 +35,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop them, counts and all."""
+    stand_still(_WORKED_WITH)
     op.drop_index("ix_notices_given_up", "notices")
     op.drop_index("ix_manifests_owner", "manifests")
     op.drop_index("ix_receipts_account", "receipts")

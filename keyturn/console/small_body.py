@@ -1,4 +1,8 @@
-"""Routes that read no more of a request's body than a form needs. Whoever sends more is refused before it is parsed."""
+"""Routes that read no more of a request's body than a form needs.
+
+FastAPI reads and parses a body before it asks anybody who they are (`keyturn.console.visitor.guard`). So whoever sends
+more is refused before that, and `keyturn.console.app` serves no route without such a limit.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,8 @@ LIMIT = 64 * 1024
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
+_HANG_UP = {"Connection": "close"}  # otherwise the rest would still be taken, and thrown away
+
 
 class SmallBody(APIRoute):
     """A route whose body has at most `LIMIT` bytes, whatever its headers say."""
@@ -30,14 +36,20 @@ class SmallBody(APIRoute):
 
 
 async def _read(request: Request) -> bytes:
+    announced = request.headers.get("content-length", "0")
+    if announced.isdecimal() and int(announced) > LIMIT:
+        raise _too_large()
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > LIMIT:
-            raise HTTPException(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"is larger than {LIMIT // 1024} kB, so nothing of it was read"
-            )
+            raise _too_large()
     return bytes(body)
+
+
+def _too_large() -> HTTPException:
+    problem = f"is larger than {LIMIT // 1024} kB, so nothing of it was read"
+    return HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, problem, _HANG_UP)
 
 
 def _again(body: bytes) -> Callable[[], Coroutine[Any, Any, Message]]:
