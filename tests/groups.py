@@ -24,6 +24,7 @@ SEARCH = "e2e/test_secrets.py"
 LONGEST_FIRST = [
     *SANDBOXES,
     "recorded",
+    "console",
     "given_servers",
     "sandbox/test_console.py",
     "sandbox/test_stack.py",

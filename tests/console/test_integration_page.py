@@ -170,7 +170,7 @@ def test_a_page_stands_without_vault(world: World, console: Console, new_ports: 
 
 
 def test_a_raised_condition_says_what_to_do(world: World, console: Console) -> None:
-    """Cause, evidence and remedy are shown as plain text, and the last look at each subject below."""
+    """Cause, evidence and remedy are shown as plain text; the last look at each subject, and what changed, below."""
     world.completed()
     seen = Observation(
         Subject.PROFILE, Outcome.BAD, "profile <b>x</b> was edited", world.clock.now(), Cause.PROFILE_EDITED, 41
@@ -182,7 +182,7 @@ def test_a_raised_condition_says_what_to_do(world: World, console: Console) -> N
     assert [c.cause for c in raised] == [Cause.PROFILE_EDITED]
     page = text_of(console.browser("vic", "viewer"), world)
     assert "Profile was edited" in page
-    assert page.count("profile &lt;b&gt;x&lt;/b&gt; was edited") == 2
+    assert page.count("profile &lt;b&gt;x&lt;/b&gt; was edited") == 3
     assert "Write it anew: <code>keyturn onboard &lt;key&gt;</code>." in page
     assert "41 ms" in page
     assert "<b>x</b>" not in page

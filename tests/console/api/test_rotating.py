@@ -52,7 +52,7 @@ def test_a_rotation_with_programs_alone(turned: Turned, caller: Callers) -> None
     assert "still to come" in late["detail"]
     early = caller("grace").refused(409, "submit", handed | {"clicked_at": "0001-01-01T00:00:00+14:00"})
     assert "nobody was to click by then" in early["detail"]
-    assert caller("grace").done("submit", handed | {"clicked_at": moment, "gate": str(gate.gate)})["version"] == 2
+    assert caller("grace").done("submit", handed | {"clicked_at": moment, "gate": str(gate.id)})["version"] == 2
     closed = [g for g in world.ports.ledger.gates(key=world.key, only_open=False) if "clicked_at" in g.answer]
     assert [g.answer["clicked_at"] for g in closed] == [moment]
     turned.run()

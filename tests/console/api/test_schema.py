@@ -115,7 +115,7 @@ def test_every_answer_is_one_that_was_announced(filed: World, calling: Callable[
             continue
         trial.unfit(method, path)
         if not groups:
-            assert set(fitting) == {HTTPStatus.UNAUTHORIZED}
+            assert set(fitting) <= {HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS}  # made-up tokens are counted
         elif method == "GET" and who == "everybody":
             assert fitting[HTTPStatus.OK] > 0, f"{path} was never answered properly: {fitting}"
 
