@@ -30,9 +30,15 @@ MOST_BYTES, MOST_SHIFT = 150_000, 0.01
 _AXE = "axe-core@4.14.1"
 _AXE_SHA256 = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"
 _SHIFTS = """
-window.keyturnShifts = 0;
+window.keyturnShifts = [];
+const place = ({ node, previousRect: from, currentRect: to }) => {
+  const element = node instanceof Element ? node : node?.parentElement;
+  return `${element?.closest("[data-live-part]")?.dataset.livePart ?? ""} ${element?.localName} ${element?.className}`
+    + ` from ${Math.round(from.x)},${Math.round(from.y)} to ${Math.round(to.x)},${Math.round(to.y)}`;
+};
 new PerformanceObserver((list) => {
-  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.keyturnShifts += entry.value;
+  for (const entry of list.getEntries())
+    if (!entry.hadRecentInput) window.keyturnShifts.push([entry.value, entry.sources.map(place)]);
 }).observe({ type: "layout-shift", buffered: true });
 """
 _SIZES = """
@@ -201,9 +207,10 @@ def weight(page: Page) -> Mapping[str, int]:
     return dict(sizes)
 
 
-def shift(page: Page) -> float:
-    """How much of the page has moved without anybody touching it, as browsers count it."""
-    return float(page.evaluate("() => window.keyturnShifts"))
+def stands_still(page: Page) -> None:
+    """Nothing on the page has moved without anybody touching it, or hardly, as browsers count it."""
+    moved: list[tuple[float, list[str]]] = page.evaluate("() => window.keyturnShifts")
+    assert sum(value for value, _ in moved) < MOST_SHIFT, moved
 
 
 def uncached(page: Page) -> Any:

@@ -18,7 +18,7 @@ from keyturn.domain.rotation import RotationState
 from keyturn.sandbox.console import Console, Replica, start_console
 from keyturn.sandbox.ports import free_port
 from keyturn.sandbox.twin_servers import Keys
-from tests.e2e.browser import MOST_SHIFT, Looks, Person, person, playwright, shift
+from tests.e2e.browser import Looks, Person, person, playwright, stands_still
 from tests.e2e.conftest import Heard
 
 PASTED = {  # the button that copies it, and the field that it belongs into
@@ -119,7 +119,7 @@ def test_two_people_bring_an_integration_to_a_tested_connection(office: Office) 
     consent(office)
     world.watched_until(lambda: world.now(key).attempt.state is AttemptState.COMPLETED, "the onboarding is complete")
     alice.sees("L0 passed, L1 passed, L2 passed, L3 passed")
-    assert shift(alice.page) < MOST_SHIFT
+    stands_still(alice.page)
     assert world.versions(key) == 1
     for somebody in (alice, bob, grace):
         somebody.no_fault(refused=True)
