@@ -3,6 +3,7 @@
 #   make sandbox  the same servers, for you to play both people        (Python 3.11+, no root)
 #   make test     everything that is checked                           (root, for Debian's packages)
 #   make soak     2,000 random rotations that nobody has tried before (no root)
+#   make bench    what pages cost when the fleet grows, as ratios       (no root)
 #   make check    the quick part: style, types, import rules
 #   make fmt      put the code in order
 #   make docs     rewrite what the documents take from the code: settings and commands
@@ -17,11 +18,11 @@ DEBIAN := $(strip $(if $(wildcard /usr/lib/postgresql/*/bin/initdb),,postgresql)
 	$(foreach need,chromium:chromium promtool:prometheus node:nodejs npm:npm,\
 	$(if $(shell command -v $(firstword $(subst :, ,$(need)))),,$(lastword $(subst :, ,$(need))))))
 
-.PHONY: help demo sandbox test soak check fmt docs lock debian clean
+.PHONY: help demo sandbox test soak bench check fmt docs lock debian clean
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n '2,9s/^# *//p' Makefile
+	@sed -n '2,10s/^# *//p' Makefile
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "keyturn needs Python 3.11 or newer; set PYTHON=…" >&2; exit 2; }
@@ -47,6 +48,10 @@ test: $(READY) debian check
 
 soak: $(READY)
 	KEYTURN_MACHINE_SEED=$${KEYTURN_MACHINE_SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d " ")} $(BIN)/pytest -p no:xdist tests/services/rotation/test_machine.py
+
+bench: $(READY)
+	$(BIN)/python benchmarks/console_fleet.py
+	$(BIN)/python benchmarks/console_pages.py
 
 debian:
 ifneq ($(DEBIAN),)

@@ -1,5 +1,6 @@
 # The console, signed in by AppRole. It acts for people whom it has signed in itself: takes a pair in and passes it on, and
-# hands one out wrapped. It never reads a pair in clear, and writes neither pairs nor pointers with its own token.
+# hands one out wrapped. It gets a pair only wrapped, also for itself when somebody presses "Check now", so that Vault's log
+# tells each time; and it writes neither pairs nor pointers with its own token.
 
 # A pair is stored with a token of its own: single use, one minute, and able to write only (keyturn-intake.hcl).
 path "auth/token/create/keyturn-intake" {
