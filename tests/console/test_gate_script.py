@@ -115,7 +115,7 @@ def test_only_what_was_chosen_is_to_be_filled_in(world: World, look: Callable[..
 
 
 def test_a_refusal_has_the_focus(world: World, look: Callable[..., Screen]) -> None:
-    """After a refusal the reader of a screen begins there, and the fields are in view, the secret's empty."""
+    """After a refusal the reader of a screen begins there, and the fields are in view and empty."""
     shown = look(world.to_intake())
     shown.page.get_by_label("Client ID", exact=True).fill("an-id")
     shown.page.get_by_label("Client Secret", exact=True).fill("with white space in it")
@@ -124,7 +124,7 @@ def test_a_refusal_has_the_focus(world: World, look: Callable[..., Screen]) -> N
     expect(problem).to_contain_text("contains white space")
     expect(problem).to_be_focused()
     expect(problem).to_be_in_viewport()
-    expect(shown.page.get_by_label("Client ID", exact=True)).to_have_value("an-id")
+    expect(shown.page.get_by_label("Client ID", exact=True)).to_have_value("")
     expect(shown.page.get_by_label("Client Secret", exact=True)).to_have_value("")
 
 
