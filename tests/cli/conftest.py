@@ -172,7 +172,9 @@ def office(command: Command, servers: Servers, url: str, request: pytest.Fixture
     example = asset("integrations")
     (manifests / "logos" / "acme.png").write_bytes((example / "logos" / "acme.png").read_bytes())
     text = (example / "acme-production.yaml").read_text()
-    (manifests / "ours.yaml").write_text(text.replace("tenant: acme", f"tenant: {tenant}"))
+    # A name of its own for the profile, too: StackOne is the same for all tests, and has those of the others.
+    ours = text.replace("tenant: acme", f"tenant: {tenant}").replace("Gong acme/", f"Gong {tenant}/")
+    (manifests / "ours.yaml").write_text(ours)
     environment = servers.environment(url)
     ports = Ports(settings.load(environment))
     gong, stackone = GongAdmin(servers.twins.gong), StackOneAdmin(servers.twins.stackone)
