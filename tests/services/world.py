@@ -16,8 +16,10 @@ from keyturn.domain.kit import kit
 from keyturn.domain.manifest import SealedManifest
 from keyturn.domain.profile import Link
 from keyturn.domain.verdict import Verdict
+from keyturn.errors import VendorRefusedError
 from keyturn.sandbox.openbao import OpenBao
 from keyturn.sandbox.people import Pair
+from keyturn.sandbox.vault_api import VaultApi
 from keyturn.services import decide
 from keyturn.services.intake import Intake, Submitted
 from keyturn.services.reveal import reveal
@@ -203,11 +205,18 @@ class World(Played):
     def versions(self) -> int:
         """How many versions of the pair Vault has ever kept."""
         with self.openbao.api() as api:
-            listed = api.read("keyturn/metadata/?list=true")["data"]["keys"]
-            if f"{self.key.tenant}/" not in listed:
-                return 0
-            names = api.read(f"keyturn/metadata/{self.key}?list=true")["data"]["keys"]
-            if "client" not in names:
+            if f"{self.key.tenant}/" not in _listed(api, "") or "client" not in _listed(api, str(self.key)):
                 return 0
             known: int = api.read(f"keyturn/metadata/{self.key}/client")["data"]["current_version"]
             return known
+
+
+def _listed(api: VaultApi, folder: str) -> list[str]:
+    """What Vault holds in a folder; of an empty one it says 404."""
+    try:
+        names: list[str] = api.read(f"keyturn/metadata/{folder}?list=true")["data"]["keys"]
+    except VendorRefusedError as refused:
+        if not refused.problem.startswith("404"):
+            raise
+        return []
+    return names
