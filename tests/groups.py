@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 # Most end-to-end tests share the sandbox of their session, and are too many for one worker. So there are two, each
 # with tests of its own. What stands here has the first; whoever adds tests keeps both about equally long.
 SANDBOXES = ("one sandbox", "another sandbox")
-IN_THE_FIRST = {"e2e/test_crashes.py"}
+IN_THE_FIRST = {"e2e/test_console.py", "e2e/test_crashes.py", "e2e/test_journey.py"}
 SEARCH = "e2e/test_secrets.py"
 # Groups begin in this order, the longest first, so that no worker is left with a long one at the end.
 # What is not listed is quick: it comes last, a group for each folder.

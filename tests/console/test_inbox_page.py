@@ -35,6 +35,10 @@ def test_a_question_waits_for_those_who_were_asked(world: World, console: Consol
     assert "Read the manifest, and approve it or not." in asked
     assert "Asked of approver since" in asked
     assert f'class="button primary" href="/gates/{gate.id}"' in bob.get("/inbox").text
+    assert (
+        "What waits for approver, the most urgent first."
+        in console.browser("bo", "approver", "person").get("/inbox").text
+    )
     viewer = console.browser("vic", "viewer")
     assert questions(viewer) == {}
     assert "Nothing waits for you." in viewer.get("/inbox").text

@@ -11,6 +11,7 @@
     try {
       const answer = await fetch(form.action, {
         method: "POST", body: new URLSearchParams(new FormData(form)), credentials: "same-origin", redirect: "manual",
+        keepalive: true, // a page that is loaded again at once must not take the tick away
       });
       if (answer.type !== "opaqueredirect") throw new Error(answer.status); // taken is answered by a way on
       show(form, wanted);
