@@ -106,7 +106,7 @@ class Counted:
 
         try:
             await self._app(scope, receive, sent)
-        except Exception:
+        except Exception:  # counted, and raised again
             if not begun:  # the page that says so is made outside of here
                 note(_FAILED)
             raise

@@ -114,8 +114,8 @@ class NoPrefect:
     """Implements `keyturn.ports.Runs`: Prefect never heard of these runs, so it takes no word about them."""
 
     def start(self, attempt: Attempt) -> UUID:
-        """Nothing is started: journeys are played here."""
-        raise NotImplementedError(str(attempt.key))
+        """Never asked for: journeys are played here, without runs; if one were wanted, the past would be another."""
+        raise AssertionError(f"a run was wanted for {attempt.key}")
 
     def resume(self, flow_run_id: UUID) -> bool:  # noqa: ARG002  the port's signature, here and below
         """Not taken."""

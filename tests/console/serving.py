@@ -60,4 +60,4 @@ def until(holds: Callable[[], object], within_s: float = SOON_S) -> None:
     deadline = time.monotonic() + within_s
     while not holds():
         assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.01)
+        time.sleep(0.01)  # between two looks: what is waited for may be anything, and has nothing to tell us by

@@ -36,6 +36,7 @@ from keyturn.wiring import Ports
 from tests.console.serving import running, until
 from tests.fakes.clock import FakeClock
 from tests.fakes.runs import FakeRuns
+from tests.services.fleet import FORM
 
 DEPLOYED = Path(__file__).parents[2] / "deployments" / "prometheus"
 TOKEN = "a-token-for-prometheus-alone"
@@ -156,19 +157,8 @@ def fill(url: str) -> None:
 
 
 def _sealed(tenant: str) -> SealedManifest:
-    form = {
-        "name": "StackOne",
-        "description": "Calls in StackOne",
-        "short_description": "Calls",
-        "logo": "logo.png",
-        "privacy_policy_url": "https://acme.example/privacy",
-        "terms_url": "https://acme.example/terms",
-        "help_url": "https://acme.example/help",
-        "contact_emails": ["it@acme.example"],
-        "domains": ["acme.example"],
-    }
     owner = {"origin_owner": {"id": f"{tenant}-1", "name": tenant}}
-    manifest = {"tenant": tenant, "environment": "production", "gong": form, "stackone": owner}
+    manifest = {"tenant": tenant, "environment": "production", "gong": FORM, "stackone": owner}
     pictures = {"logo_sha256": "0" * 64, "logo_large": "", "logo_small": ""}
     return SealedManifest.model_validate({"manifest": manifest, "scopes": ["api:users:read"], **pictures})
 

@@ -12,27 +12,11 @@ import pytest
 from keyturn.errors import VendorRefusedError
 from keyturn.sandbox.openbao import OpenBao
 from keyturn.sandbox.vault_api import VaultApi
+from tests.deployments.allowed import PAIR, denied, deposit
 
-PAIR = {"client_id": "id-of-a-test", "client_secret": "secret-of-a-test"}
 INTAKE = "auth/token/create/keyturn-intake"
 LOOKUP = "identity/lookup/entity"
 _numbers = count(1)
-
-
-def denied(api: VaultApi, method: str, path: str, body: dict[str, object] | None = None) -> bool:
-    """Whether the call is answered with 403, permission denied."""
-    try:
-        api.call(method, path, body)
-    except VendorRefusedError as refused:
-        if refused.problem.startswith("403"):
-            return True
-        raise
-    return False
-
-
-def deposit(cas: int = 0) -> dict[str, object]:
-    """The body of a write."""
-    return {"options": {"cas": cas}, "data": PAIR}
 
 
 def wrapped(api: VaultApi, path: str, ttl: str = "60s") -> str:

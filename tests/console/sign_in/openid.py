@@ -139,7 +139,7 @@ def _wait(process: subprocess.Popen[bytes], http: httpx.Client, issuer: str, log
         with contextlib.suppress(httpx.TransportError):
             http.get(f"{issuer}/.well-known/openid-configuration").raise_for_status()
             return
-        time.sleep(0.05)  # between two looks
+        time.sleep(0.05)  # between two looks: a server that starts tells nobody when it listens
     raise RuntimeError(log.read_text())
 
 
