@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from keyturn.console.pages.gate_intake import MOST_TRIES
+from keyturn.console.limits import HAND_INS
 from keyturn.console.small_body import LIMIT
 from keyturn.domain.attempt import Terms
 from keyturn.domain.gate import Gate, GateKind, GateState
@@ -282,8 +282,8 @@ def test_too_many_tries(world: World, grace: Seat, sit: Sit) -> None:
     """After 20 tries in ten minutes nothing is read any more, for that person; ten minutes later it is again."""
     gate, csrf = world.to_intake(), grace.browser.csrf()
     typed = {"client_id": "id", "client_secret": ""}
-    statuses = [grace.send(gate, "submit", csrf=csrf, **typed).status_code for _ in range(MOST_TRIES + 1)]
-    assert statuses == [422] * MOST_TRIES + [429]
+    statuses = [grace.send(gate, "submit", csrf=csrf, **typed).status_code for _ in range(HAND_INS + 1)]
+    assert statuses == [422] * HAND_INS + [429]
     refused = grace.send(gate, "submit", **typed)
     assert "You have handed something in more than 20 times within 10 minutes." in words_of(refused.text)
     assert sit("bob", "gong_admin").send(gate, "submit", **typed).status_code == 422

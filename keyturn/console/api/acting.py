@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Body, Request
 from starlette.responses import Response
 
+from keyturn.console import limits
 from keyturn.console.api import answering, bodies
 from keyturn.console.api.answering import INTEGRATION, Responses, acts, desk_of
 from keyturn.console.api.queries import Key
@@ -14,11 +15,9 @@ from keyturn.console.api.shapes import attempts, looks, questions
 from keyturn.console.visitor import person_of, ports_of
 from keyturn.domain.attempt import Terms
 from keyturn.domain.credential import Credential
-from keyturn.errors import RateLimitedError
 from keyturn.services.intake import Told
 
 router = answering.router()
-_WINDOW_S, _TRIES = 600, 20
 _ASKED: Responses = {204: {"description": "This person is asked for a pair; nothing else was to be said."}}
 
 
@@ -35,12 +34,14 @@ def onboard(request: Request, key: Key, wanted: bodies.Onboard | None = None) ->
 @router.post(f"{INTEGRATION}/check", responses=acts())
 def check(request: Request, key: Key) -> looks.Checked:
     """Look for drift now, as the watch does, and keep it."""
+    limits.count_check(ports_of(request), key)
     return desk_of(request).check([key])[0]
 
 
 @router.post(f"{INTEGRATION}/verify", responses=acts())
 def verify(request: Request, key: Key) -> looks.Verdict:
     """Test the connection now, layer by layer. Read-only."""
+    limits.count_check(ports_of(request), key)
     return desk_of(request).verify(key)
 
 
@@ -97,7 +98,7 @@ def submit(request: Request, key: Key, given: Annotated[bodies.Submit, Body()]) 
     if isinstance(given, bodies.OnlyAsk):
         desk.require_asked(key)
         return Response(status_code=204)
-    _limit(request)
+    limits.count_hand_in(ports_of(request), person_of(request))
     told = Told(given.clicked_at, given.grace_hours)
     if isinstance(given, bodies.Wrapped):
         return desk.submit_wrapped(key, given.wrapping_token.get_secret_value(), told, given.gate)
@@ -114,11 +115,3 @@ def reveal(request: Request, key: Key, seen: bodies.Seen | None = None) -> quest
 def link(request: Request, key: Key, seen: bodies.Seen | None = None) -> questions.AuthLink:
     """Make a fresh auth link for the admin of the Gong account who consents."""
     return desk_of(request).link(key, seen.gate if seen else None)
-
-
-def _limit(request: Request) -> None:
-    person = person_of(request)
-    if ports_of(request).visits.tries(f"intake/{person.id}", _WINDOW_S) > _TRIES:
-        problem = f"has handed something in more than {_TRIES} times within {_WINDOW_S // 60} minutes"
-        remedy = "Nothing was read of what you sent. Wait, and find out why it was refused."
-        raise RateLimitedError(person.name, problem, remedy, _WINDOW_S)

@@ -16,18 +16,16 @@ from keyturn.console.api.listing import integration_of, page_of
 from keyturn.console.api.queries import Key
 from keyturn.console.api.shapes import attempts, fleet, kits, looks, questions
 from keyturn.console.api.shapes.base import Me
+from keyturn.console.evidence_file import MEDIA_TYPE, evidence_file
 from keyturn.console.problems import NotFoundError
 from keyturn.console.visitor import person_of, ports_of
 from keyturn.domain.attempt import Attempt
 from keyturn.domain.integration import IntegrationKey
 from keyturn.errors import RefusedError
-from keyturn.services import evidence as evidence_of
-from keyturn.services import trail
 from keyturn.wiring import Ports
 
 router = answering.router()
-_JOSE = "application/jose"
-_SIGNED: Responses = {200: {"content": {_JOSE: {"schema": {"type": "string"}}}}}
+_SIGNED: Responses = {200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}}}
 
 
 @router.get(f"{API}/me", responses=reads())
@@ -103,12 +101,7 @@ def attempt(request: Request, attempt_id: UUID) -> attempts.WholeAttempt:
 def evidence(request: Request, attempt_id: UUID) -> Response:
     """One attempt as a signed file (RFC 7515): decisions, receipts, verdict, and its rows of the audit trail."""
     ports = ports_of(request)
-    found = _attempt(ports, attempt_id)
-    verified = trail.verify(ports.trail, lambda: ports.anchor)
-    payload = evidence_of.collect(ports.ledger, ports.trail, ports.clock, verified, found.key, found.id)
-    name = f"{found.key.tenant}-{found.key.environment}-{found.id}.jws"
-    attached = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(evidence_of.sign(ports.signer, payload), headers=attached, media_type=_JOSE)
+    return evidence_file(ports, _attempt(ports, attempt_id))
 
 
 @router.get(f"{API}/rotations/due", responses=reads())

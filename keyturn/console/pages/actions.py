@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse, Response
 
+from keyturn.console import limits
 from keyturn.console.pages import asking
 from keyturn.console.pages.known import known_key
 from keyturn.console.pages.offers import ONE, Action, may, now_of, offers
@@ -21,7 +22,6 @@ from keyturn.errors import (
     ConfigurationError,
     DigestChangedError,
     NotPermittedError,
-    RateLimitedError,
     RefusedError,
     UnavailableError,
 )
@@ -50,7 +50,6 @@ SAID: dict[str, tuple[str, str]] = {
 """What can be said after an action: how it is coloured, and the sentence. Nothing else is ever shown for `?said=`."""
 
 _CHECK_S = 25.0
-_CHECKS, _CHECKS_WITHIN_S = 6, 60.0
 _LONGEST_REASON = 1000
 
 Text = Annotated[str, Form()]
@@ -99,9 +98,7 @@ def check(request: Request, tenant: str, environment: str) -> Response:
     """Look at everything now, as the watch does, and keep what is seen."""
     ports = ports_of(request)
     key = known_key(ports, tenant, environment)
-    if ports.visits.tries(f"check/{key}", _CHECKS_WITHIN_S) > _CHECKS:
-        problem = f"was checked {_CHECKS} times within a minute"
-        raise RateLimitedError(str(key), problem, "Wait a minute: vendors count these calls.", _CHECKS_WITHIN_S)
+    limits.count_check(ports, key)
     return _back(key, _of_check(seen(lambda: _checked(ports, key), _CHECK_S)))
 
 

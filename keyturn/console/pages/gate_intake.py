@@ -12,18 +12,17 @@ from fastapi import APIRouter, Request
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
+from keyturn.console import limits
 from keyturn.console.pages.gate_answers import Form, see, text_of
 from keyturn.console.pages.gate_view import open_gate, show
 from keyturn.console.small_body import SmallBody
 from keyturn.console.visitor import person_of, ports_of
 from keyturn.domain.credential import Credential
 from keyturn.domain.gate import GateKind
-from keyturn.errors import ConfigurationError, CredentialRefusedError, KeyturnError, RateLimitedError
+from keyturn.errors import ConfigurationError, CredentialRefusedError, KeyturnError
 from keyturn.services.intake import ASKS_FOR_PAIR, Intake, Submitted, Told
 
 router = APIRouter(route_class=SmallBody)
-MOST_TRIES = 20
-WINDOW_S = 600
 _WRAPPED = "token"
 _FARTHEST_ZONE = timedelta(hours=14)
 _HOURS = re.compile(r"[0-9]{1,3}")
@@ -33,22 +32,11 @@ _HOURS = re.compile(r"[0-9]{1,3}")
 def submit(request: Request, gate_id: str, form: Form) -> Response:
     """Take a pair, or a wrapping token; a refusal is told on the same page at once."""
     try:
-        _limit(request)
+        limits.count_hand_in(ports_of(request), person_of(request))
         submitted = _submitted(request, gate_id, form)
     except KeyturnError as error:
         return show(request, gate_id, _with_token_in_mind(error, form), _WRAPPED if _is_wrapped(form) else "pair")
     return see(submitted.gate, "taken" if submitted.resumed else "taken-later")
-
-
-def _limit(request: Request) -> None:
-    person = person_of(request)
-    if ports_of(request).visits.tries(f"intake/{person.id}", WINDOW_S) > MOST_TRIES:
-        raise RateLimitedError(
-            "you",
-            f"have handed something in more than {MOST_TRIES} times within {WINDOW_S // 60} minutes",
-            f"Nothing was read of what you entered. Wait {WINDOW_S // 60} minutes, and find out why it was refused.",
-            WINDOW_S,
-        )
 
 
 def _submitted(request: Request, gate_id: str, form: FormData) -> Submitted:

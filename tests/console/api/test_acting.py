@@ -43,7 +43,7 @@ def test_an_onboarding_by_programs_alone(filed: World, calling: Callable[[World]
     assert {(d.person_name, d.signed_in) for d in decisions} == {("userpass-bob", OWN), ("userpass-grace", OWN)}
 
 
-def test_four_eyes(world: World, caller: Callers) -> None:
+def test_four_eyes(world: World, caller: Callable[..., Caller]) -> None:
     """Nobody approves what they asked for themselves, whatever groups they are in; nor a digest that is not asked."""
     gate = world.to_approval()
     own = caller("alice")
@@ -54,7 +54,7 @@ def test_four_eyes(world: World, caller: Callers) -> None:
     assert [g.decisions for g in world.ports.ledger.gates(key=world.key)] == [()]
 
 
-def test_no_ends_the_attempt(world: World, caller: Callers) -> None:
+def test_no_ends_the_attempt(world: World, caller: Callable[..., Caller]) -> None:
     """A rejection needs a reason, and is kept with it."""
     world.to_approval()
     assert "reason" in caller("bob").refused(422, "reject", {})["detail"]
@@ -63,7 +63,7 @@ def test_no_ends_the_attempt(world: World, caller: Callers) -> None:
     assert [d.note for d in gate.decisions] == ["wrong logo"]
 
 
-def test_a_rotation_is_asked_for(world: World, caller: Callers) -> None:
+def test_a_rotation_is_asked_for(world: World, caller: Callable[..., Caller]) -> None:
     """One attempt is active at a time, terms are kept, and what does not fit its state is refused."""
     alice = caller("alice")
     assert alice.refused(409, "rotate")["title"] == "RefusedError"
@@ -80,9 +80,19 @@ def test_a_rotation_is_asked_for(world: World, caller: Callers) -> None:
     assert (ended["state"], ended["reason"]) == ("abandoned", "not now")
 
 
-def test_only_a_rotation_may_be_meant(world: World, caller: Callers) -> None:
+def test_only_a_rotation_may_be_meant(world: World, caller: Callable[..., Caller]) -> None:
     """Whoever wants a rotation ended does not end an onboarding by mistake."""
     world.to_approval()
     alice = caller("alice")
     assert alice.refused(409, "abandon", {"reason": "oops", "only_rotation": True})["title"] == "RefusedError"
     assert alice.done("abandon", {"reason": "not now"})["state"] == "abandoned"
+
+
+def test_checks_are_limited_as_on_the_page(world: World, caller: Callable[..., Caller]) -> None:
+    """Six looks and tests a minute of one integration, by whichever way: vendors count these calls."""
+    world.completed()
+    olga = caller("olga", "operator")
+    statuses = [olga.post(verb).status_code for verb in ("check", "verify") * 3]
+    assert statuses == [200] * 6
+    refused = olga.post("check")
+    assert (refused.status_code, refused.json()["detail"]) == (429, "was checked 6 times within a minute")
