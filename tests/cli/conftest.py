@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,8 +28,9 @@ from keyturn.services.register import register
 from keyturn.services.store import Safekeeping
 from keyturn.services.verify import Examination
 from keyturn.wiring import Ports
+from tests import forked
+from tests.forked import Done
 
-Done = subprocess.CompletedProcess[str]
 NOWHERE = {
     "KEYTURN_LEDGER__URL": "postgresql://somebody:hidden-word@127.0.0.1:1/keyturn",
     "KEYTURN_VAULT__ADDR": "http://127.0.0.1:1",
@@ -54,16 +53,7 @@ class Command:
 
     def __call__(self, *words: str, given: str = "", **more: str) -> Done:
         """Run it to its end, whatever that is."""
-        return subprocess.run(
-            [sys.executable, "-m", "keyturn", *words],
-            cwd=self.folder,
-            env={**self.environment, **more},
-            input=given,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        return forked.run(words, {**self.environment, **more}, self.folder, given)
 
     def json(self, *words: str, code: int = 0, given: str = "") -> Any:
         """Run it with `--json` and read what it printed: on standard output, or on standard error when it failed."""

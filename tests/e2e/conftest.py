@@ -37,6 +37,7 @@ from keyturn.sandbox.stack import Running, Stack
 from keyturn.sandbox.twin_servers import TwinOptions
 from keyturn.services.journey import Journey, StepState, journey
 from keyturn.wiring import Ports, quiet_http
+from tests import forked
 
 PATIENCE_S = 300.0  # two sandboxes share a machine with whatever else runs there
 _POLL_S = 0.2
@@ -238,9 +239,9 @@ class Heard(CommandLine):
         object.__setattr__(self, "heard", heard)
 
     def run(self, *words: str, given: str = "") -> Any:
-        """Run a command and keep what it printed."""
-        done = super().run(*words, given=given)
-        self.heard.append(done.stdout + done.stderr)  # type: ignore[attr-defined]  # the parent has slots
+        """Run a command and keep its words and what it printed."""
+        done = forked.run(words, self.environment, Path.cwd(), given, PATIENCE_S)
+        self.heard.append(" ".join(words) + done.stdout + done.stderr)  # type: ignore[attr-defined]  # the parent has slots
         return done
 
 
