@@ -19,9 +19,12 @@ from keyturn.sandbox.processes import Child, Children, Command, environment
 from keyturn.sandbox.readiness import wait_for_page
 
 POOL = "keyturn"
+WARM, STOCK = "warm", "process"  # types of work pools: this one line falls back to Prefect's own worker
+WORKER_TYPE = WARM
 _TIMEOUT_S = 30.0
 _RUN_ENDS_WITHIN_S = 20.0
 _POLL_S = 0.1
+_BRIEF_GRACE = {"KEYTURN_WORKER__GRACE_S": "2"}  # nobody at a sandbox wants to wait for runs when it is stopped
 _UNDER_WAY = ["PENDING", "RUNNING", "CANCELLING"]
 
 
@@ -42,21 +45,48 @@ class PrefectServer:
         return f"{self.url}/api"
 
 
-def start_server(children: Children, database_url: str, port: int) -> PrefectServer:
+@dataclass(frozen=True, slots=True)
+class One:
+    """One of several workers.
+
+    Attributes:
+        name: its own, also of its log.
+        limit: how many runs it executes at once.
+    """
+
+    name: str
+    limit: int
+
+
+def start_server(
+    children: Children,
+    database_url: str,
+    port: int,
+    name: str = "prefect-server",
+    more: Mapping[str, str] | None = None,
+) -> PrefectServer:
     """Start the server on its database (`postgresql+asyncpg://…`), whose tables it makes or brings up to date.
 
     uvicorn is started on Prefect's own application, as `prefect server start --background` does, which spares the
     seconds that Prefect's command line takes.
+
+    Args:
+        children: where it is kept.
+        database_url: with asyncpg's driver.
+        port: where it listens.
+        name: of the process and its log.
+        more: settings of Prefect's that one of several servers needs.
 
     Raises:
         UnavailableError: it does not come up.
     """
     url = server_url(port)
     home = children.state / "prefect"
-    variables = prefect_environment(children.state, f"{url}/api") | _server_settings(home, url, port, database_url)
+    own = _server_settings(home, url, port, database_url) | dict(more or {})
+    variables = prefect_environment(children.state, f"{url}/api") | own
     argv = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app", "--host", "127.0.0.1",
             "--port", str(port), "--log-level", "warning", "--timeout-graceful-shutdown", "1"]  # fmt: skip
-    child = children.start(Command("prefect-server", argv, variables, home))
+    child = children.start(Command(name, argv, variables, home))
     wait_for_page(child, f"{url}/api/ready")
     return PrefectServer(child, url)
 
@@ -66,11 +96,16 @@ def server_url(port: int) -> str:
     return f"http://127.0.0.1:{port}"
 
 
-def create_pool(server: PrefectServer) -> None:
-    """Make the work pool, or bring it up to date."""
+def create_pool(server: PrefectServer, kind: str = WORKER_TYPE) -> None:
+    """Make the work pool, or bring its template up to date; its type stays, and workers of both types can use it.
+
+    Args:
+        server: where.
+        kind: the type of its workers, `WARM` or `STOCK`.
+    """
     with _api(server) as api:
-        template = {"base_job_template": _job_template()}
-        made = api.post("/work_pools/", json={"name": POOL, "type": "process", **template})
+        template = {"base_job_template": _job_template(kind)}
+        made = api.post("/work_pools/", json={"name": POOL, "type": kind, **template})
         if made.status_code == httpx.codes.CONFLICT:
             made = api.patch(f"/work_pools/{POOL}", json=template)
     if made.is_error:
@@ -88,19 +123,34 @@ def deploy(children: Children, server: PrefectServer, prefect_yaml: Path) -> Non
     children.run(Command("prefect-deploy", argv, variables, children.state / "prefect"))
 
 
-def start_worker(children: Children, server: PrefectServer, settings: Mapping[str, str]) -> Child:
-    """Start a process worker, and wait until it asks for work. The flows' processes inherit keyturn's `settings`.
+def start_worker(
+    children: Children,
+    server: PrefectServer,
+    settings: Mapping[str, str],
+    kind: str = WORKER_TYPE,
+    one: One | None = None,
+) -> Child:
+    """Start a worker, and wait until it asks for work. The flows' processes inherit keyturn's `settings`.
+
+    Args:
+        children: where it is kept.
+        server: whom it asks.
+        settings: keyturn's own variables.
+        kind: its type, `WARM` or `STOCK`; that of the pool.
+        one: which one, where there are several.
 
     Raises:
         UnavailableError: it does not come up.
     """
     started = datetime.now(UTC)
-    argv = [sys.executable, "-m", "prefect", "--no-prompt", "worker", "start", "--pool", POOL, "--type", "process",
-            "--name", "sandbox", "--install-policy", "never"]  # fmt: skip
-    variables = prefect_environment(children.state, server.api_url) | dict(settings)
-    worker = children.start(Command("prefect-worker", argv, variables, children.state / "prefect"))
+    argv = [sys.executable, "-m", "prefect", "--no-prompt", "worker", "start", "--pool", POOL, "--type", kind,
+            "--name", one.name if one else "sandbox", "--install-policy", "never"]  # fmt: skip
+    variables = prefect_environment(children.state, server.api_url) | _BRIEF_GRACE | dict(settings)
+    argv += ["--limit", str(one.limit)] if one else []
+    program, name = (one.name, one.name) if one else ("prefect-worker", "sandbox")
+    worker = children.start(Command(program, argv, variables, children.state / "prefect", patience_s=20.0))
     with _api(server) as api:
-        worker.wait_until(lambda: _has_polled(api, started))
+        worker.wait_until(lambda: _has_polled(api, started, name))
     return worker
 
 
@@ -155,6 +205,7 @@ def prefect_environment(state: Path, api_url: str) -> dict[str, str]:
         PREFECT_LOGGING_ROOT_LEVEL="WARNING",  # httpx logs whole URLs at INFO
         PREFECT_RESULTS_PERSIST_BY_DEFAULT="false",
         PREFECT_WORKER_QUERY_SECONDS="1",
+        PREFECT_CLIENT_CSRF_SUPPORT_ENABLED="false",  # the server has none; each client would ask for a token first
     )
 
 
@@ -192,27 +243,31 @@ def _api(server: PrefectServer) -> httpx.Client:
     return httpx.Client(base_url=server.api_url, timeout=_TIMEOUT_S, trust_env=False)
 
 
-def _has_polled(api: httpx.Client, since: datetime) -> bool:
+def _has_polled(api: httpx.Client, since: datetime, name: str) -> bool:
     """Whether a worker has been heard of since then; Prefect remembers the workers of former days, too."""
     answer = api.post(f"/work_pools/{POOL}/workers/filter", json={})
-    heard = [worker["last_heartbeat_time"] for worker in answer.json()] if answer.is_success else []
+    workers = answer.json() if answer.is_success else []
+    heard = [worker["last_heartbeat_time"] for worker in workers if worker["name"] == name]
     return any(datetime.fromisoformat(time) >= since for time in heard if time)
 
 
-def _job_template() -> dict[str, Any]:
-    """Prefect's own template for process pools, with the command spelled out.
+def _job_template(kind: str) -> dict[str, Any]:
+    """Prefect's own template for process pools, which the warm ones share. For Prefect's worker with the command.
 
     Without a command, Prefect 3.8 starts a supervisor that starts the run's process: a second interpreter for every
-    run, in a session of its own, where stopping the worker's process group does not reach it.
+    run, in a session of its own, where stopping the worker's process group does not reach it. The warm worker forks
+    as long as no command is given, and stops its runs itself.
     """
-    variables = {
-        "command": {"type": "string", "default": f"{sys.executable} -m prefect.engine"},
+    variables: dict[str, dict[str, Any]] = {
         "env": {"type": "object", "additionalProperties": {"type": "string"}, "default": {}},
         "labels": {"type": "object", "additionalProperties": {"type": "string"}, "default": {}},
         "name": {"type": "string"},
         "stream_output": {"type": "boolean", "default": True},
         "working_dir": {"type": "string"},
+        "command": {"type": "string"},
     }
+    if kind == STOCK:
+        variables["command"]["default"] = f"{sys.executable} -m prefect.engine"
     return {
         "job_configuration": {name: f"{{{{ {name} }}}}" for name in variables},
         "variables": {"type": "object", "properties": variables},

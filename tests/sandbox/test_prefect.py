@@ -75,7 +75,7 @@ def test_a_run_suspends_resumes_and_completes(up: Up, eventually: Eventually) ->
     assert "seen-in-a-log" not in log
     assert not (up.children.state / "prefect" / "storage").exists()
     saw = next(line for line in log.splitlines() if line.startswith("saw ")).split()
-    assert [name for name in saw if name.startswith("KEYTURN_")] == ["KEYTURN_GIVEN"]
+    assert [name for name in saw if name.startswith("KEYTURN_")] == ["KEYTURN_GIVEN", "KEYTURN_WORKER__GRACE_S"]
     assert {"PREFECT_API_KEY", "LEAKED"}.isdisjoint(saw)
 
 

@@ -1,0 +1,224 @@
+"""The worker's side of the fork server: starting one, having processes forked, and knowing what became of each."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from prefect.settings import get_current_settings
+
+from keyturn.errors import UnavailableError
+from keyturn.worker.configuration import GIVEN
+from keyturn.worker.preloading import changed_at
+from keyturn.worker.wire import Lines, Order, line, order_line
+
+_CHUNK = 1 << 16
+_LOOK_S = 0.1
+_READY_WITHIN_S = 120.0
+
+
+@dataclass(eq=False, slots=True)
+class Forked:
+    """A process of one flow run.
+
+    Attributes:
+        end: its exit code once it has ended, negative for a signal as everywhere in Python; `None` when it has ended
+            and nobody knows how, because its fork server was gone by then.
+    """
+
+    id: str
+    pid: int
+    end: asyncio.Future[int | None] = field(repr=False)
+
+
+class ServerGoneError(Exception):
+    """The fork server ended before it answered."""
+
+
+class ServerLink:
+    """One running fork server."""
+
+    def __init__(self, process: subprocess.Popen[bytes], link: socket.socket) -> None:
+        self.ready: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
+        self.alive = True
+        self._process = process
+        self._link = link
+        self._orders: dict[str, asyncio.Future[Forked]] = {}
+        self._running: dict[str, Forked] = {}
+        self._reader = asyncio.create_task(self._read(), name="fork server")
+        self._watchers: set[asyncio.Task[None]] = set()
+
+    @property
+    def pid(self) -> int:
+        """Of the server itself."""
+        return self._process.pid
+
+    @property
+    def idle(self) -> bool:
+        """Whether none of its processes runs."""
+        return not self._running and not self._orders
+
+    def is_outdated(self) -> bool:
+        """Whether a file that it was made from has changed since."""
+        if not self.ready.done() or self.ready.cancelled() or self.ready.exception():
+            return False
+        return any(changed_at(path) != at for path, at in self.ready.result()["files"].items())
+
+    async def fork(self, order: Order) -> Forked:
+        """Have a process forked.
+
+        Raises:
+            ServerGoneError: the server is gone; nothing was started that anybody waits for.
+            UnavailableError: the system gives no more processes.
+        """
+        answer: asyncio.Future[Forked] = asyncio.get_running_loop().create_future()
+        self._orders[order.id] = answer
+        try:
+            await self._say(order_line(order))
+            return await answer
+        finally:
+            self._orders.pop(order.id, None)
+
+    async def signal(self, process: Forked, number: signal.Signals) -> None:
+        """Send a signal; nothing happens when the process has ended."""
+        if self.alive:
+            with suppress(ServerGoneError):
+                await self._say(line({"signal": {"id": process.id, "number": int(number)}}))
+                return
+        if not process.end.done():
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, number)
+
+    async def close(self) -> None:
+        """Let the server go, which leaves the processes alone that still run."""
+        self._reader.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._reader
+        for watcher in self._watchers:
+            watcher.cancel()
+        self._link.close()
+        await asyncio.to_thread(_reaped, self._process)
+
+    async def _say(self, message: bytes) -> None:
+        if not self.alive:
+            raise ServerGoneError
+        try:
+            await asyncio.get_running_loop().sock_sendall(self._link, message)
+        except OSError:
+            raise ServerGoneError from None
+
+    async def _read(self) -> None:
+        try:
+            async for message in self._messages():
+                self._heard(message)
+        finally:
+            self._lost()
+
+    async def _messages(self) -> AsyncIterator[dict[str, Any]]:
+        lines, loop = Lines(), asyncio.get_running_loop()
+        with suppress(OSError):
+            while data := await loop.sock_recv(self._link, _CHUNK):
+                for message in lines.feed(data):
+                    yield message
+
+    def _heard(self, message: dict[str, Any]) -> None:
+        if "ready" in message and not self.ready.done():
+            self.ready.set_result(message["ready"])
+        elif "forked" in message:
+            made = Forked(message["forked"], message["pid"], asyncio.get_running_loop().create_future())
+            self._running[made.id] = made
+            _settle(self._orders.get(made.id), made)
+        elif "refused" in message:
+            problem = UnavailableError("fork server", f"cannot fork: {message['why']}", "Free memory or processes.")
+            _settle(self._orders.get(message["refused"]), problem)
+        elif "ended" in message:
+            _settle(self._running.pop(message["ended"]).end, message["status"])
+
+    def _lost(self) -> None:
+        """The server is gone: whoever waits for an answer is told, and its processes are watched from here."""
+        self.alive = False
+        _settle(self.ready, ServerGoneError())
+        for waiting in self._orders.values():
+            _settle(waiting, ServerGoneError())
+        self._watchers = {asyncio.create_task(self._watch(process)) for process in self._running.values()}
+
+    async def _watch(self, process: Forked) -> None:
+        """Wait for the end of a process that is nobody's child here: it is seen, but not with which code."""
+        while _lives(process.pid):
+            await asyncio.sleep(_LOOK_S)
+            self._process.poll()  # which lets the dead server go
+        self._running.pop(process.id, None)
+        _settle(process.end, None)
+
+
+async def start_server(modules: Sequence[str]) -> ServerLink:
+    """Start a fork server; it becomes ready by and by.
+
+    It is told nothing on its command line but names of modules. It inherits this process's output and the variables
+    that runs get, and is in no folder of anybody's, as a run is not unless it is told to be.
+    """
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    argv = [sys.executable, "-P", "-m", "keyturn.worker.fork_server", str(theirs.fileno()), *modules]
+    with theirs:
+        process = subprocess.Popen(  # noqa: S603, ASYNC220  our own program; forking is quick
+            argv, env=_variables(), cwd="/", stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()]
+        )
+    return ServerLink(process, ours)
+
+
+def _variables() -> dict[str, str]:
+    """As each run gets them, so that what Prefect reads from them need not be read again for each run."""
+    settings = get_current_settings().to_environment_variables(exclude_unset=True)
+    return {**GIVEN, **os.environ, **settings}
+
+
+async def until_ready(server: ServerLink) -> Mapping[str, Any]:
+    """Wait until everything is imported.
+
+    Raises:
+        UnavailableError: it ended before that, or takes too long.
+    """
+    try:
+        return await asyncio.wait_for(asyncio.shield(server.ready), _READY_WITHIN_S)
+    except (ServerGoneError, TimeoutError):
+        remedy = "Its own output, in the worker's, says why."
+        raise UnavailableError("fork server", "does not come up", remedy) from None
+
+
+def _settle(waiting: asyncio.Future[Any] | None, answer: object) -> None:
+    if waiting is None or waiting.done():
+        return
+    if isinstance(answer, Exception):
+        waiting.set_exception(answer)
+        waiting.exception()  # it may be that nobody waits any more, which is no fault
+    else:
+        waiting.set_result(answer)
+
+
+def _lives(pid: int) -> bool:
+    """Whether a process is there that has not ended; one that ended may stay where nobody reaps."""
+    try:
+        os.kill(pid, 0)
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:  # noqa: PTH123  there or not
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # no /proc on this system
+
+
+def _reaped(process: subprocess.Popen[bytes], patience_s: float = 5.0) -> None:
+    try:
+        process.wait(patience_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,83 @@
+"""What the fork server imports before the first run, and which files that was made from."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import pkgutil
+import site
+import sys
+import sysconfig
+import traceback
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+ENGINE = (
+    "prefect.flow_engine",
+    "prefect.task_engine",
+    "prefect.flow_runs",
+    "prefect.artifacts",
+    "prefect.input",
+    "prefect.runtime",
+    "prefect.events.worker",
+    "prefect.logging.handlers",
+    "prefect.client.orchestration",
+    "prefect.utilities.visualization",
+    "prefect._internal.metrics",
+    "prefect._internal.observers",
+    "anyio._backends._asyncio",
+    "encodings.idna",
+    "websockets.asyncio.client",
+)
+
+
+def preload(names: Iterable[str]) -> list[str]:
+    """Import the engine and the modules named; of a package also what is below it. Gives what could not be imported.
+
+    A module that cannot be imported fails the run that needs it, and no other.
+    """
+    # One after the other: what is below a package is only known once that is imported.
+    return [name for name in itertools.chain(ENGINE, _with_parts(names)) if not _imported(name)]
+
+
+def _with_parts(names: Iterable[str]) -> Iterator[str]:
+    for name in names:
+        yield name
+        package = sys.modules.get(name)
+        if package is not None and hasattr(package, "__path__"):
+            for part in pkgutil.walk_packages(package.__path__, f"{name}.", onerror=lambda _: None):
+                if "migrations" not in part.name and not part.name.endswith("__main__"):
+                    yield part.name
+
+
+def _imported(name: str) -> bool:
+    try:
+        importlib.import_module(name)
+    except Exception:  # noqa: BLE001  whatever a module raises; the server has to live for the other flows
+        traceback.print_exc()
+        return False
+    return True
+
+
+def sources(since: float) -> dict[str, int]:
+    """The files that the process was made from, with the time of their last change in nanoseconds.
+
+    The standard library is left out, and of what is installed beside it only the folders count: an installation adds
+    and removes entries there. Everything else is looked at file by file, so an editable install is noticed too.
+    What was changed after `since` (when importing began) may have been read before: it gets 0, so it counts as changed.
+    """
+    installed = {Path(folder) for folder in (*site.getsitepackages(), sysconfig.get_path("purelib"))}
+    known = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+    files = {Path(file) for file in known if file and file.endswith(".py")}
+    outside = {file for file in files if not file.is_relative_to(sysconfig.get_path("stdlib"))}
+    own = {file for file in outside if not any(file.is_relative_to(folder) for folder in installed)}
+    times = {str(path): changed_at(str(path)) for path in own | installed}
+    return {path: at if at <= since * 1e9 else 0 for path, at in times.items() if at}
+
+
+def changed_at(path: str) -> int:
+    """When a file was last changed, in nanoseconds; 0 when there is none."""
+    try:
+        return Path(path).stat().st_mtime_ns
+    except OSError:
+        return 0
