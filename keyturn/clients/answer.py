@@ -26,6 +26,7 @@ class Call:
         reads: a POST that changes nothing, so that asking it again does no harm.
         quotable: whether the vendor's message may be repeated. Not when the body carries a secret it could echo.
         read_timeout_s: seconds of silence to bear; `None` for the vendor's usual.
+        company: whose limit it counts against, where a vendor counts by company.
         remedies: what a person does next, by status, where this call knows better than the vendor's usual.
     """
 
@@ -37,6 +38,7 @@ class Call:
     reads: bool = False
     quotable: bool = True
     read_timeout_s: float | None = None
+    company: str = ""
     remedies: Mapping[int, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:

@@ -81,6 +81,8 @@ class Vendor:
     read_timeout_s: float = 30.0
 
 
+_LEAVES: Final = "http11.send_request_headers.started"
+
 Count = Callable[[str, CallOutcome], None]
 """Told of a request: the vendor's name in lower case, and what became of it."""
 
@@ -147,10 +149,10 @@ class Transport:
 
     def ask(self, call: Call) -> Answer:
         """Send the call and return the answer, whatever its status. Raises only if there is none (see `fetch`)."""
-        self._budget.acquire()
-        answer = self._exchange(call)
+        leave_by = self._budget.acquire(call.company)
+        answer = self._exchange(call, leave_by)
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-            self._budget.pause(answer.retry_after_s(self._clock.now()) or 0.0)
+            self._budget.pause(answer.retry_after_s(self._clock.now()) or 0.0, call.company)
         return answer
 
     def expect(self, call: Call, answer: Answer) -> Answer:
@@ -164,9 +166,9 @@ class Transport:
         """What an answer means, without raising it."""
         return self._reading.failure(call, answer, self._clock.now())
 
-    def _exchange(self, call: Call) -> Answer:
+    def _exchange(self, call: Call, leave_by: float) -> Answer:
         try:
-            response = self._http.send(self._request(call), auth=self._auth(call))
+            response = self._http.send(self._request(call, leave_by), auth=self._auth(call))
         except tuple(MEANINGS) as error:
             self._count(self._vendor.name.lower(), _FAILURES[_meaning_of(error)])
             failure = self._failure_of(call, error)
@@ -176,7 +178,7 @@ class Transport:
         # Raised here and not above, so that it does not drag along httpx's error, which holds the request's headers.
         raise failure
 
-    def _request(self, call: Call) -> httpx.Request:
+    def _request(self, call: Call, leave_by: float) -> httpx.Request:
         local = not _is_whole(call.target)
         return self._http.build_request(
             call.method,
@@ -185,7 +187,17 @@ class Transport:
             json=call.json,
             headers=dict(call.headers),
             timeout=httpx.Timeout(10.0, connect=5.0, read=call.read_timeout_s or self._vendor.read_timeout_s),
+            extensions={"trace": self._confirming(call, leave_by)},
         )
+
+    def _confirming(self, call: Call, leave_by: float) -> Callable[[str, Mapping[str, object]], None]:
+        """Told by httpx of each step: once connected and before anything is sent, the slot must still be good."""
+
+        def trace(event: str, _: Mapping[str, object]) -> None:
+            if event == _LEAVES:
+                self._budget.confirm(leave_by, call.company)
+
+        return trace
 
     def _auth(self, call: Call) -> httpx.Auth | None:
         return None if _is_whole(call.target) else self._vendor.auth

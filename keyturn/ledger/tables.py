@@ -39,7 +39,7 @@ from keyturn.domain.gate import Channel, GateState
 from keyturn.domain.gauges import CallOutcome
 from keyturn.domain.health import Outcome
 from keyturn.domain.notice import Severity
-from keyturn.ledger import columns, console_tables, fleet_tables  # noqa: F401  theirs belong to `metadata`, too
+from keyturn.ledger import budget_tables, columns, console_tables, fleet_tables  # noqa: F401  theirs belong to `metadata`, too
 from keyturn.ledger.columns import json, moment, one_of, words
 
 metadata = columns.metadata

@@ -10,7 +10,7 @@ import pytest
 from keyturn.clients.budget import PATIENCE_S, Budget
 from keyturn.clients.clock import ShiftedClock, SystemClock
 from keyturn.errors import ConfigurationError
-from keyturn.settings import Settings
+from keyturn.settings import Settings, StackOneSettings
 from keyturn.wiring import Ports
 
 WEEK = timedelta(days=7)
@@ -103,7 +103,7 @@ def test_a_budget_waits_no_longer_because_time_was_moved(tmp_path: Path) -> None
     """A pause that a vendor asked for ends early when time is moved on, and takes its own length when it is not."""
     file = tmp_path / "clock.json"
     clock = Counting(file)
-    budget = Budget.stackone(clock)
+    budget = Budget.stackone(StackOneSettings(), clock)
     budget.pause(30)
     move(file, WEEK)
     budget.acquire()
@@ -118,7 +118,7 @@ def test_a_budget_waits_for_seconds_even_if_the_clock_file_goes_back(tmp_path: P
     file = tmp_path / "clock.json"
     move(file, WEEK)
     clock = ShiftedClock(file)
-    budget = Budget.stackone(clock)
+    budget = Budget.stackone(StackOneSettings(), clock)
     budget.pause(0.05)
     file.unlink()
     began = time.monotonic()

@@ -24,6 +24,7 @@ from keyturn.errors import (
     UnavailableError,
     VendorRefusedError,
 )
+from keyturn.settings import StackOneSettings
 
 KEY = "v1.eu1.canary-key"
 READ, WRITE = Call("GET", "/things"), Call("POST", "/things", json={"a": 1})
@@ -50,7 +51,7 @@ def transport(clock: Any) -> Iterator[Callable[..., Transport]]:
     def make(answering: Answering | None = None, base_url: str = "https://api.example.com", **vendor: Any) -> Transport:
         wire = None if answering is None else httpx.MockTransport(_handler(answering))
         party = Vendor("Vendor", base_url, httpx.BasicAuth(KEY, ""), hidden=(KEY,), **vendor)
-        made.append(Transport(party, Budget.stackone(clock), clock, wire))
+        made.append(Transport(party, Budget.stackone(StackOneSettings(), clock), clock, wire))
         return made[-1]
 
     yield make
@@ -361,7 +362,7 @@ def test_nothing_shows_the_key_or_a_body(transport: Any, clock: Any) -> None:
     """The texts that end up in logs hold neither credentials nor people."""
     answer = transport(httpx.Response(200, json={"email": "canary@example.com"})).ask(READ)
     vendor = Vendor("Vendor", "https://user:canary@example.com", httpx.BasicAuth(KEY, ""), (KEY,))
-    with Transport(vendor, Budget.stackone(clock), clock) as client:
+    with Transport(vendor, Budget.stackone(StackOneSettings(), clock), clock) as client:
         assert client.subject == "Vendor at example.com"
     assert "canary" not in repr(answer)
     assert KEY not in repr(vendor)

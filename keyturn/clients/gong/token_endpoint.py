@@ -38,7 +38,7 @@ from keyturn.clients.transport import Count, Transport, Vendor, uncounted
 from keyturn.domain.credential import Credential, Probe, ProbeOutcome
 from keyturn.domain.manifest import REDIRECT_URI
 from keyturn.errors import RateLimitedError, TransientError
-from keyturn.ports import Clock, TokenEndpoint
+from keyturn.ports import Clock, Slots, TokenEndpoint
 from keyturn.settings import GongSettings
 
 BOGUS_CODE: Final = "keyturn-credential-probe-this-is-not-a-code"
@@ -60,12 +60,15 @@ _OAUTH_CODES: Final = frozenset(
 )
 
 
-def token_endpoint(settings: GongSettings, clock: Clock, count: Count = uncounted) -> TokenEndpoint:
+def token_endpoint(
+    settings: GongSettings, clock: Clock, count: Count = uncounted, slots: Slots | None = None
+) -> TokenEndpoint:
     """The endpoint of the settings, or the one that asks nobody when the probe is switched off."""
     if not settings.probe:
         return DisabledTokenEndpoint()
     url = str(settings.token_url)
-    return GongTokenEndpoint(url, Transport(Vendor("Gong", url), Budget.gong(clock), clock, count=count))
+    budget = Budget.gong(settings, clock, slots)
+    return GongTokenEndpoint(url, Transport(Vendor("Gong", url), budget, clock, count=count))
 
 
 class DisabledTokenEndpoint:
@@ -121,7 +124,8 @@ class GongTokenEndpoint:
             "client_id": client_id,
             "redirect_uri": REDIRECT_URI,
         }
-        return Call("POST", self._url, query, headers=headers, reads=True, quotable=False)
+        # What we know of a company here is its client id: one with several integrations has a budget for each.
+        return Call("POST", self._url, query, headers=headers, reads=True, quotable=False, company=client_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import httpx
 from keyturn.clients.budget import Budget
 from keyturn.clients.transport import Count, Transport, Vendor, uncounted
 from keyturn.errors import ConfigurationError
-from keyturn.ports import Clock
+from keyturn.ports import Clock, Slots
 from keyturn.settings import StackOneSettings
 
 REMEDIES: Final[Mapping[int, str]] = {
@@ -29,14 +29,22 @@ REMEDIES: Final[Mapping[int, str]] = {
 
 
 def connect(
-    settings: StackOneSettings, clock: Clock, wire: httpx.BaseTransport | None = None, *, count: Count = uncounted
+    settings: StackOneSettings,
+    clock: Clock,
+    wire: httpx.BaseTransport | None = None,
+    *,
+    count: Count = uncounted,
+    slots: Slots | None = None,
 ) -> Transport:
-    """A transport for the project that the API key belongs to. One for each process, so that its budget is one."""
+    """A transport for the project that the API key belongs to.
+
+    Its budget is shared with whoever takes calls from the same `slots`; without them it is the transport's own.
+    """
     key = settings.api_key.get_secret_value()
     basic = base64.b64encode(f"{key}:".encode()).decode()
     hidden = (key, basic) if key else ()
     vendor = Vendor("StackOne", str(settings.base_url), ApiKey(key), hidden, REMEDIES)
-    return Transport(vendor, Budget.stackone(clock), clock, wire, count=count)
+    return Transport(vendor, Budget.stackone(settings, clock, slots), clock, wire, count=count)
 
 
 class ApiKey(httpx.BasicAuth):

@@ -61,7 +61,8 @@ def probe(clock: Any) -> Iterator[Callable[[Server, Credential], Probe]]:
     opened: list[Transport] = []
 
     def run(server: Server, credential: Credential) -> Probe:
-        opened.append(Transport(Vendor("Gong", URL), Budget.gong(clock), clock, httpx.MockTransport(server)))
+        budget = Budget.gong(GongSettings(), clock)
+        opened.append(Transport(Vendor("Gong", URL), budget, clock, httpx.MockTransport(server)))
         return GongTokenEndpoint(URL, opened[-1]).probe(credential)
 
     yield run
@@ -230,7 +231,7 @@ def test_a_secret_that_basic_cannot_carry_is_not_sent(probe: Any) -> None:
 def test_silence_is_borne_for_a_while_only(clock: Any, raw_server: Callable[[bytes | None], Any]) -> None:
     """A real server that never answers."""
     url = raw_server(None).url
-    with Transport(Vendor("Gong", url, read_timeout_s=0.2), Budget.gong(clock), clock) as transport:
+    with Transport(Vendor("Gong", url, read_timeout_s=0.2), Budget.gong(GongSettings(), clock), clock) as transport:
         assert GongTokenEndpoint(url, transport).probe(RIGHT).code == "no answer"
 
 
