@@ -54,6 +54,11 @@ class Call:
         """Whether one has to look what came of it when no answer comes."""
         return self.method != "GET" and not self.repeatable
 
+    @property
+    def signs_in(self) -> bool:
+        """Whether it is what a token is asked for with, so that none can be at fault."""
+        return self.path.startswith("auth/") and self.path.endswith("/login")
+
 
 def from_silence(fault: requests.RequestException, call: Call, addr: str) -> KeyturnError:
     """Say what an exception of `requests` means for a call."""
@@ -81,6 +86,14 @@ def from_status(response: requests.Response, call: Call, addr: str, policy_file:
         )
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return _unanswered(call, subject, f"failed ({status})")
+    if status == HTTPStatus.FORBIDDEN and call.signs_in:
+        return VendorRefusedError(
+            subject,
+            f"does not let this pod's service account in at {call.path}",
+            "Compare KEYTURN_VAULT__ROLE, the account and the audience of its token with the role at Vault, and see "
+            "whether Vault may ask the cluster: deployments/vault/README.md, section 5.",
+            status,
+        )
     if status == HTTPStatus.FORBIDDEN:
         return VendorRefusedError(
             subject,
@@ -148,6 +161,12 @@ _PHRASES: tuple[tuple[str, type[Exception], str, str], ...] = (
         ConfigurationError,
         "the token role of {path} does not exist",
         "Make it as deployments/vault says.",
+    ),
+    (
+        "invalid role name",
+        ConfigurationError,
+        "{path} knows no role of that name",
+        "Set KEYTURN_VAULT__ROLE to one that deployments/vault/README.md makes.",
     ),
     (
         "invalid role or secret id",

@@ -13,6 +13,7 @@ import requests
 from hvac.adapters import RawAdapter
 
 from keyturn.clients.vault.failures import Call, from_silence, from_status
+from keyturn.clients.vault.sign_in import login
 from keyturn.errors import ConfigurationError, UnavailableError
 from keyturn.settings import VaultAuth, VaultSettings
 
@@ -23,9 +24,10 @@ _RENEW_AT = 0.8  # of a token's life: early enough that it does not run out unde
 
 
 class VaultSession:
-    """Calls to one Vault under one identity: keyturn's own (token or AppRole), or a person's token.
+    """Calls to one Vault under one identity: keyturn's own (token, AppRole or Kubernetes), or a person's token.
 
-    May be shared by threads. An AppRole token is replaced before it runs out, and once when Vault says it is dead.
+    May be shared by threads. A token that was signed in for is replaced before it runs out, and once when Vault says
+    it is dead.
 
     Args:
         token: a person's token; without it keyturn's own sign-in from the settings is used.
@@ -42,7 +44,7 @@ class VaultSession:
             settings.require_sign_in()
         self.addr = str(settings.addr).rstrip("/")
         self._settings, self._now = settings, now
-        self._by_role = token is None and settings.auth is VaultAuth.APPROLE
+        self._by_role = token is None and settings.auth is not VaultAuth.TOKEN
         self._policy_file = OWN_POLICY if token is None else PERSON_POLICY
         self._token = "" if self._by_role else _sendable(settings.token.get_secret_value() if token is None else token)
         self._renew_at = 0.0
@@ -86,9 +88,7 @@ class VaultSession:
             return self._token
 
     def _sign_in(self) -> None:
-        secret_id = self._settings.secret_id.get_secret_value()
-        body = {"role_id": self._settings.role_id, "secret_id": secret_id}
-        call = Call("POST", "auth/approle/login", body, repeatable=True)
+        call = login(self._settings)
         auth = (self._read(self._send(call, ""), call) or {})["auth"]
         self._token, life_s = auth["client_token"], auth["lease_duration"]
         self._renew_at = self._now() + life_s * _RENEW_AT if life_s else float("inf")
