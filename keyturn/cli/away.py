@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
 
-from keyturn.clients.console import ConsoleApi
 from keyturn.console.api.shapes import attempts, fleet, kits, looks, questions
 from keyturn.console.api.shapes.base import Shape
 from keyturn.domain.attempt import Terms
 from keyturn.domain.credential import Credential
 from keyturn.domain.integration import IntegrationKey
-from keyturn.errors import ConfigurationError, RefusedError
+from keyturn.errors import ConfigurationError, KeyturnError, ManifestError, RefusedError
+from keyturn.services.fleet_files import Meant
 from keyturn.services.intake import Told
+from keyturn.services.many import each
 
+if TYPE_CHECKING:
+    from keyturn.clients.console import ConsoleApi
+
+AT_ONCE = 8
 _PAGE = 200
 _Kind = TypeVar("_Kind")
 
@@ -83,15 +88,34 @@ class Away:
         """All keys, sorted."""
         return [IntegrationKey.parse(line.key) for line in self.lines()]
 
+    def manifests(self) -> list[Meant]:
+        """What the console's manifests are about."""
+        return [_meant(one) for one in self._read(list[fleet.Filed], "/manifests")]
+
     def check(
-        self, keys: Iterable[IntegrationKey], on_done: Callable[[str], None] = lambda _key: None
+        self,
+        keys: Iterable[IntegrationKey],
+        on_done: Callable[[looks.Checked], None] = lambda _checked: None,
+        at_once: int | None = None,
     ) -> list[looks.Checked]:
-        """Look at integrations as the watch does, and keep it; `on_done` hears of each."""
-        checked = []
-        for key in keys:
-            checked.append(self._do(looks.Checked, key, "check"))
-            on_done(str(key))
-        return checked
+        """Look at integrations as the watch does, and keep it; `on_done` hears of each.
+
+        Of several, one that cannot be checked says so and stops no other.
+
+        Raises:
+            KeyboardInterrupt: as `keyturn.services.many.each` raises it.
+        """
+        wanted = list(keys)
+        if len(wanted) == 1:
+            return [self._do(looks.Checked, wanted[0], "check")]
+        done: dict[IntegrationKey, looks.Checked] = {}
+
+        def tell(key: IntegrationKey, one: looks.Checked) -> None:
+            done[key] = one
+            on_done(one)
+
+        each(wanted, self._checked, at_once or AT_ONCE, tell)
+        return [done[key] for key in wanted]
 
     def evidence(self, key: IntegrationKey, attempt_id: UUID | None) -> str:
         """One attempt as a signed file: the newest ended one unless another is named.
@@ -108,11 +132,10 @@ class Away:
 
     # --- starting and ending
 
-    def onboard(self, key_or_path: str, *, restart: bool = False) -> attempts.Onboarding:
-        """Onboard by the console's manifest, or go on with the active attempt."""
-        return self._shaped(
-            attempts.Onboarding, self.api.post(f"{_key_alone(key_or_path)}/onboard", {"restart": restart})
-        )
+    def onboard(self, key_or_path: str, *, restart: bool = False, unless_done: bool = False) -> attempts.Onboarding:
+        """Onboard by the console's manifest, or go on with the active attempt; or not again what was completed."""
+        how = {"restart": restart, **({"unless_done": True} if unless_done else {})}
+        return self._shaped(attempts.Onboarding, self.api.post(f"{_key_alone(key_or_path)}/onboard", how))
 
     def rotate(self, key: IntegrationKey, terms: Terms) -> attempts.Rotation:
         """Begin a rotation, or go on with the one under way."""
@@ -170,6 +193,13 @@ class Away:
     def _end(self, key: IntegrationKey, verb: str, **body: object) -> attempts.Attempt:
         return self._do(attempts.Attempt, key, verb, **body)
 
+    def _checked(self, key: IntegrationKey) -> looks.Checked:
+        try:
+            return self._do(looks.Checked, key, "check")
+        except KeyturnError as error:
+            fields: dict[str, list[Any]] = {"drifts": [], "observations": [], "turned": []}
+            return looks.Checked(key=str(key), onboarded=True, problem=str(error), **fields)
+
     def _read(self, kind: type[_Kind], path: str, **query: str | int) -> _Kind:
         return self._shaped(kind, self.api.get(path, **query))
 
@@ -183,6 +213,14 @@ class Away:
             where = ".".join(map(str, error.errors(include_input=False)[0]["loc"]))
         remedy = "Install the version of keyturn that runs there."
         raise ConfigurationError(self.api.subject, f"says something that this keyturn cannot read: {where}", remedy)
+
+
+def _meant(filed: fleet.Filed) -> Meant:
+    """By its key, since it is no file of this machine."""
+    name = filed.key or filed.file
+    problem = filed.problem or ("" if filed.key else "does not say which integration it is about")
+    fault = ManifestError(filed.file, problem, filed.remedy or "Run `keyturn lint` there.") if problem else None
+    return Meant(name, IntegrationKey.parse(filed.key) if filed.key else None, fault)
 
 
 def _at(key: IntegrationKey) -> str:

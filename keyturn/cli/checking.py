@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from keyturn.cli.options import AsJson
+from keyturn.cli.options import AsJson, AtOnce, Keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import timedelta
 
     from keyturn.cli.away import Away
     from keyturn.console.api.desk import Desk
     from keyturn.console.api.shapes.looks import Checked, Look
-    from keyturn.domain.integration import IntegrationKey
+    from keyturn.services.fleet_files import Meant
 
 
 def add_to(app: typer.Typer) -> None:
@@ -24,48 +24,58 @@ def add_to(app: typer.Typer) -> None:
 
 
 def check(
-    key: Annotated[
-        str | None, typer.Argument(metavar="KEY", help="One integration, or the path of a manifest.")
-    ] = None,
+    keys: Keys = None,
     *,
-    everything: Annotated[bool, typer.Option("--all", help="All integrations.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Every registered integration.")] = False,
+    at_once: AtOnce = None,
+    newer_than: Annotated[
+        str,
+        typer.Option(
+            "--newer-than",
+            metavar="DURATION",
+            help="Of several, leave out what was looked at within so long: 90m, 36h.",
+        ),
+    ] = "0",
     as_json: AsJson = False,
 ) -> None:
     """Look for drift now, as the watch does, and keep it. Exit 1 if there is any, 3 if something is unknown."""
-    from keyturn.cli import remote, showing
+    from keyturn.cli import remote
+    from keyturn.cli.fleet import choosing
+    from keyturn.cli.manifest_of import named
 
     desk = remote.desk()
-    checked = _checked(desk, _keys(desk, key, everything=everything))
+    if choosing.is_one(keys, everything=everything):
+        checked = desk.check([named(str(*keys or ()))], at_once=at_once)
+        _tell(checked, as_json=as_json)
+        raise typer.Exit(_exit_code(checked))
+    meant = choosing.by_key(desk, keys, "check", everything=everything)
+    _many(desk, meant, at_once, choosing.duration(newer_than), as_json=as_json)
+
+
+def _many(
+    desk: Desk | Away, meant: Sequence[Meant], at_once: int | None, newer_than: timedelta, *, as_json: bool
+) -> None:
+    from keyturn.cli.fleet import summary
+    from keyturn.cli.fleet.checking import Looking
+
+    looked = Looking(desk, at_once, newer_than, quiet=as_json).go(meant)
+    _tell(looked.checked, as_json=as_json)
+    told = [one for one in looked.account.of if one[1].says]
     if as_json:
-        showing.as_json([one.model_dump(exclude={"observations": {"__all__": {"hint"}}}) for one in checked])
-    else:
-        for one in checked:
-            _show(one)
-    raise typer.Exit(_exit_code(checked))
+        summary.warn(looked.account)
+    elif len(meant) > 1 or told:
+        summary.show(looked.account)
+    raise typer.Exit(looked.account.exit_code)
 
 
-def _keys(desk: Desk | Away, key: str | None, *, everything: bool) -> Sequence[IntegrationKey]:
-    from keyturn.cli.manifest_of import named
-    from keyturn.errors import ConfigurationError
-
-    if everything:
-        return desk.integrations()
-    if key is None:
-        raise ConfigurationError("keyturn check", "which integration?", "Name one, or give --all.")
-    return [named(key)]
-
-
-def _checked(desk: Desk | Away, keys: Sequence[IntegrationKey]) -> Sequence[Checked]:
-    """Check with a progress bar, where somebody can see it."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
+def _tell(checked: Sequence[Checked], *, as_json: bool) -> None:
     from keyturn.cli import showing
 
-    columns = TextColumn("checking"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}")
-    screen = showing.console(stderr=True)
-    with Progress(*columns, console=screen, transient=True, disable=not sys.stderr.isatty()) as progress:
-        bar = progress.add_task("", total=len(keys))
-        return desk.check(keys, lambda one: progress.update(bar, advance=1, description=showing.plain(one)))
+    if as_json:
+        showing.as_json([one.model_dump(exclude={"observations": {"__all__": {"hint"}}}) for one in checked])
+        return
+    for one in checked:
+        _show(one)
 
 
 def _exit_code(checked: Sequence[Checked]) -> int:

@@ -66,6 +66,27 @@ def downgrade(
         typer.echo(f"current: {current or 'none'}")
 
 
+@app.command()
+def restored(*, as_json: AsJson = False) -> None:
+    """Say that the ledger was restored from a backup: its executions go on with numbers that none before has had."""
+    import os
+    from pathlib import Path
+
+    from keyturn import wiring
+    from keyturn.cli import showing
+    from keyturn.services.restored import raise_fences
+
+    ports = wiring.ports()
+    person = wiring.personal_vault(ports.settings, os.environ, Path.home()).whoami()
+    raised = raise_fences(ports.ledger, ports.fences, ports.secrets, person)
+    if as_json:
+        showing.as_json([{"key": str(one.key), "attempt": str(one.id), "fence": one.fence} for one in raised])
+    else:
+        for one in raised:
+            typer.echo(f"{one.key}: its executions go on from number {one.fence}")
+        typer.echo(f"active attempts: {len(raised)}; now run `keyturn doctor --deep`")
+
+
 def _url() -> str:
     from keyturn import settings
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from keyturn.domain.finding import Finding
 
 _STATE = Path("var/sandbox")
+_CLUSTER_STATE = Path("var/cluster")
 _sandbox = typer.Typer(invoke_without_command=True)
 
 
@@ -72,13 +73,23 @@ def sandbox(
     fleet: Annotated[
         bool, typer.Option("--fleet/--no-fleet", help="Whether a new folder begins with 25 example integrations.")
     ] = True,
+    cluster: Annotated[
+        bool,
+        typer.Option(
+            "--cluster", help="Several of each behind nginx, as in production, in var/cluster; without the fleet."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run real servers, the console and twins of the vendors on this machine, until Ctrl-C."""
-    from keyturn.cli.sandboxed import run_sandbox
+    from keyturn.cli.sandboxed import run_cluster, run_sandbox
 
     context.obj = state
-    if context.invoked_subcommand is None:
+    if context.invoked_subcommand is not None:
+        return
+    if cluster:
+        run_cluster(state or _CLUSTER_STATE, as_json=as_json)
+    else:
         run_sandbox(state or _STATE, fleet=fleet, as_json=as_json)
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from keyturn.cli.options import AsJson, Key
+from keyturn.cli.options import AT_ONCE, AsJson, AtOnce, Key, Keys
 
 if TYPE_CHECKING:
-    from keyturn.console.api.shapes.kits import Plan
+    from collections.abc import Sequence
+
+    from keyturn.console.api.shapes.kits import KitFiles, Plan
     from keyturn.domain.checkup import Check
 
 
@@ -22,15 +24,20 @@ def add_to(app: typer.Typer) -> None:
 
 
 def plan(
-    key: Key,
+    keys: Keys = None,
     *,
+    everything: Annotated[bool, typer.Option("--all", help="Every manifest of the manifests' folder.")] = False,
+    at_once: AtOnce = None,
     out: Annotated[Path | None, typer.Option("--out", help="Also write the kit and both logos to this folder.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the kit for Gong's form, what exists already, and what a run would do. Changes nothing."""
     from keyturn.cli import kit_view, remote, showing
+    from keyturn.cli.fleet import choosing
 
-    made = remote.desk().plan(key, files=out is not None)
+    if not choosing.is_one(keys, everything=everything):
+        _plan_many(keys, out, at_once or AT_ONCE, everything=everything, as_json=as_json)
+    made = remote.desk().plan(str(*keys or ()), files=out is not None)
     if out is not None and made.files is not None:
         kit_view.write_kit(made.files, out)
     if as_json:
@@ -38,6 +45,19 @@ def plan(
         return
     kit_view.show_kit(made.key, made.kit)
     _show_plan(made)
+
+
+def _plan_many(
+    words: Sequence[str] | None, out: Path | None, at_once: int, *, everything: bool, as_json: bool
+) -> NoReturn:
+    from keyturn.cli import kit_view, remote
+    from keyturn.cli.fleet import onboarding
+
+    def write(name: str, files: KitFiles) -> None:
+        kit_view.write_kit(files, (out or Path()) / name)
+
+    keep = write if out is not None else None
+    onboarding.plan(remote.desk_for_many(), words, at_once, keep, everything=everything, as_json=as_json)
 
 
 def status(
@@ -108,19 +128,26 @@ def doctor(
     live: Annotated[
         bool, typer.Option("--live", help="Also try, read-only, what is not known of the vendors.")
     ] = False,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Also compare all stores with each other, as after a restore. Read-only.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check every dependency, permission and version, and say what to do about each fault."""
     from keyturn import wiring
+    from keyturn.cli import deep as depths
     from keyturn.cli import showing
     from keyturn.cli.checkup import TO_TRY_BY_HAND, checks
 
-    results = checks(wiring.ports(), live=live)
+    results, by_hand = checks(wiring.ports(), live=live), list(TO_TRY_BY_HAND) if live else []
+    seen = depths.compared(wiring.ports()) if deep else None
+    results += depths.checks(seen) if seen else []
     if as_json:
-        showing.as_json({"checks": [asdict(c) for c in results], "by_hand": list(TO_TRY_BY_HAND) if live else []})
+        stores = {"stores": depths.as_plain(seen)} if seen else {}
+        showing.as_json({"checks": [asdict(c) for c in results], "by_hand": by_hand} | stores)
     else:
         _show_checks(results)
-        for line in TO_TRY_BY_HAND if live else ():
+        for line in by_hand:
             typer.echo(f"to try by hand: {line}")
     raise typer.Exit(_exit_code([c.ok for c in results]))
 

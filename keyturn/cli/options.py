@@ -8,8 +8,19 @@ import typer
 from typer.core import TyperGroup
 
 Key = Annotated[str, typer.Argument(metavar="KEY", help="tenant/environment, or the path of a manifest.")]
+Keys = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="KEY", help="Keys, paths of manifests, folders of them, or patterns in quotes."),
+]
+AtOnce = Annotated[
+    int | None, typer.Option("--at-once", min=1, max=64, help="Of several, how many at a time.", show_default="8")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Note = Annotated[str, typer.Option("--note", help="A note for the audit trail.")]
+
+
+AT_ONCE = 8
+"""How many integrations a command over several has in hand at a time: vendors' budgets slow it down, not this."""
 
 
 class KeyOrCommand(TyperGroup):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from keyturn.cli.options import AsJson, Key, KeyOrCommand
+from keyturn.cli.options import AT_ONCE, AsJson, AtOnce, Key, KeyOrCommand, Keys
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from keyturn.console.api.shapes.attempts import Attempt, Rotation
     from keyturn.console.api.shapes.kits import RotationPlan
+    from keyturn.domain.attempt import Terms
     from keyturn.domain.integration import IntegrationKey
 
 Reason = Annotated[str, typer.Option("--reason", prompt=True, help="Why; it is kept.")]
@@ -23,9 +27,17 @@ app = typer.Typer(
 
 
 @app.command()
-def start(
-    key: Key,
+def start(  # noqa: PLR0913  a command has as many options as it has
+    keys: Keys = None,
     *,
+    everything: Annotated[bool, typer.Option("--all", help="Every registered integration.")] = False,
+    at_once: AtOnce = None,
+    newer_than: Annotated[
+        str,
+        typer.Option(
+            "--newer-than", metavar="DURATION", help="Of several, leave alone what was turned within so long: 36h, 7d."
+        ),
+    ] = "1d",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
     compromised: Annotated[
         bool, typer.Option("--compromised", help="Somebody knows the secret: shortest path, no way back.")
@@ -33,16 +45,22 @@ def start(
     ignore_window: Annotated[
         bool, typer.Option("--ignore-window", help="Begin although the manifest's window is closed; it is audited.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether a compromised secret may break now.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do not ask: of several, whether to begin; or whether a secret may break.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Begin a rotation, or go on with the one under way."""
     from keyturn.cli import remote
+    from keyturn.cli.fleet import choosing
     from keyturn.cli.manifest_of import named
     from keyturn.domain.attempt import Terms
 
-    desk, name = remote.desk(), named(key)
     terms = Terms(compromised=compromised, ignore_window=ignore_window)
+    if not choosing.is_one(keys, everything=everything):
+        chosen = _Chosen(keys, newer_than, at_once or AT_ONCE, everything=everything, as_json=as_json)
+        _many(chosen, terms, dry_run=dry_run, yes=yes)
+    desk, name = remote.desk(), named(str(*keys or ()))
     if dry_run:
         _show_steps(desk.rotation_plan(name, terms), as_json=as_json)
         return
@@ -102,6 +120,31 @@ def lost(key: Key, *, reason: Reason, as_json: AsJson = False) -> None:
 
     attempt = remote.desk().lost(named(key), reason)
     _say(attempt, "asks for approval of a second rotation, which kills the secret in use at once", as_json=as_json)
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """Which of several, and how."""
+
+    words: Sequence[str] | None
+    newer_than: str
+    at_once: int
+    everything: bool
+    as_json: bool
+
+
+def _many(chosen: _Chosen, terms: Terms, *, dry_run: bool, yes: bool) -> NoReturn:
+    from keyturn.cli import remote
+    from keyturn.cli.fleet import choosing
+    from keyturn.cli.fleet import rotating as of_several
+
+    desk, within = remote.desk_for_many(), choosing.duration(chosen.newer_than)
+    meant = choosing.by_key(desk, chosen.words, "rotate", everything=chosen.everything)
+    if dry_run:
+        of_several.dry_run(desk, meant, terms, within, chosen.at_once, as_json=chosen.as_json)
+    if not yes:
+        of_several.confirm(meant, compromised=terms.compromised)
+    of_several.rotate(desk, meant, terms, within, chosen.at_once, as_json=chosen.as_json)
 
 
 def _confirm_breaking(key: IntegrationKey) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from keyturn.cli.options import AsJson, Key
+from keyturn.cli.options import AT_ONCE, AsJson, AtOnce, Keys
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from keyturn.cli.away import Away
     from keyturn.console.api.desk import Desk
     from keyturn.console.api.shapes.attempts import Onboarding, Progress
@@ -24,25 +26,46 @@ def add_to(app: typer.Typer) -> None:
 
 
 def onboard(
-    key: Key,
+    keys: Keys = None,
     *,
+    everything: Annotated[bool, typer.Option("--all", help="Every manifest of the manifests' folder.")] = False,
+    at_once: AtOnce = None,
     watch: Annotated[bool, typer.Option("--watch", help="Stay and show the stages until the attempt ends.")] = False,
     restart: Annotated[
         bool, typer.Option("--restart", help="Start another run even if Prefect says that one is under way.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Onboard an integration, or go on with its active attempt. Exit 1 if, watched, it does not complete."""
-    from keyturn.cli import remote, showing
+    """Onboard an integration, or go on with its active attempt. Exit 1 if, watched, it does not complete.
 
+    Of several, those whose onboarding by the same manifest was completed are left alone, so it can be repeated.
+    """
+    from keyturn.cli import remote, showing
+    from keyturn.cli.fleet import choosing
+
+    if not choosing.is_one(keys, everything=everything):
+        _many(keys, at_once or AT_ONCE, everything=everything, watch=watch, restart=restart, as_json=as_json)
     desk = remote.desk()
-    begun = desk.onboard(key, restart=restart)
+    begun = desk.onboard(str(*keys or ()), restart=restart)
     if not as_json:
         _say(begun)
     if watch:
         raise typer.Exit(_watch(desk, begun, quiet=as_json))
     if as_json:
         showing.as_json(begun.model_dump(exclude={"changed", "run_started", "run_url"}))
+
+
+def _many(
+    words: Sequence[str] | None, at_once: int, *, everything: bool, watch: bool, restart: bool, as_json: bool
+) -> NoReturn:
+    from keyturn.cli import remote
+    from keyturn.cli.fleet import onboarding
+    from keyturn.errors import ConfigurationError
+
+    if watch:
+        raise ConfigurationError("--watch", "shows the stages of one integration", "Use `keyturn status` for several.")
+    desk = remote.desk_for_many()
+    onboarding.onboard(desk, words, at_once, everything=everything, restart=restart, as_json=as_json)
 
 
 def _say(begun: Onboarding) -> None:

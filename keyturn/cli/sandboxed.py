@@ -9,7 +9,7 @@ import re
 import shutil
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +45,29 @@ def run_sandbox(state: Path, *, fleet: bool, as_json: bool) -> None:
             _say_where(running)
             _say_links(links)
         _until_interrupted(running)
+    typer.echo("stopped; the same command resumes it", err=True)
+
+
+def run_cluster(state: Path, *, as_json: bool) -> None:
+    """Bring the cluster up, say where and which process is which, and stay until Ctrl-C."""
+    _require_packages((*_PACKAGES, "prefect_redis", "redis", "cryptography"))
+    from keyturn.cli import showing
+    from keyturn.ledger import migrate
+    from keyturn.sandbox.cluster.topology import Cluster
+    from keyturn.sandbox.twin_servers import TwinOptions
+
+    options = TwinOptions(client_secret=_client_secret())
+    typer.echo(f"starting the cluster in {state} …", err=as_json)
+    with Cluster(state, migrate.upgrade, options, say=lambda line: typer.echo(line, err=True)).up() as running:
+        pids = {child.name: child.process.pid for child in running.children}
+        links = _sign_in_links(running)
+        if as_json:
+            showing.as_json(_where(running) | {"sign_in": links, "processes": pids})
+        else:
+            _say_where(running)
+            _say_processes(pids, state)
+            _say_links(links)
+        _until_interrupted(running, tell=False)
     typer.echo("stopped; the same command resumes it", err=True)
 
 
@@ -105,12 +128,12 @@ def _duration(text: str) -> timedelta:
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
-def _require_packages() -> None:
+def _require_packages(packages: Sequence[str] = _PACKAGES) -> None:
     """Say at once, and in one sentence, that the extra is missing."""
-    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
         problem = f"the servers for this machine are not installed ({', '.join(missing)})"
-        raise ConfigurationError("sandbox", problem, "Run `pip install 'keyturn[sandbox]'`.")
+        raise ConfigurationError("sandbox", problem, "Run `pip install 'keyturn[sandbox,redis]'`.")
 
 
 def _client_secret() -> str | None:
@@ -163,6 +186,16 @@ def _say_where(running: Running) -> None:
     typer.echo(f"  {'for another shell':<28} source {running.env_file}; keyturn_as alice (bob, erin, grace)")
 
 
+def _say_processes(pids: Mapping[str, int], state: Path) -> None:
+    """Who is who; each may be killed for a drill, and is started again."""
+    for name, pid in pids.items():
+        typer.echo(f"  {name:<28} {pid}")
+    typer.echo(
+        "  for a drill: kill -9 any of them but the twins, and it is started again; killed worker, server, console,"
+    )
+    typer.echo(f"  Redis, PostgreSQL or OpenBao node lose no work. The pids of now are in {state / 'pids.json'}")
+
+
 def _sign_in_links(running: Running) -> dict[str, str]:
     """For each of the sandbox's people what `keyturn console link` gives them."""
     from keyturn import settings
@@ -193,14 +226,14 @@ def _say_report(report: Mapping[str, Any], out: Path) -> None:
     typer.echo(f"{'all passed' if report['ok'] else 'NOT all passed'}; report in {out / 'report.json'}")
 
 
-def _until_interrupted(running: Running) -> None:
-    """Wait for Ctrl-C or SIGTERM, and tell if a server ends by itself."""
+def _until_interrupted(running: Running, *, tell: bool = True) -> None:
+    """Wait for Ctrl-C or SIGTERM, and tell if a server ends by itself, unless somebody else does."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     typer.echo("Ctrl-C stops everything.", err=True)
     told: set[str] = set()
     while not stop.wait(1.0):
-        for name in set(running.ended()) - told:
+        for name in (set(running.ended()) - told) if tell else ():
             told.add(name)
             typer.secho(f"{name} has ended by itself; its log is in {running.logs}", err=True, fg=typer.colors.RED)

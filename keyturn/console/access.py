@@ -105,6 +105,7 @@ RULES: dict[tuple[str, str], Rule] = {
     ("GET", f"{_API}/gates/{{gate_id}}"): _API_SEE,
     ("GET", f"{_API}/attempts/{{attempt_id}}"): _API_SEE,
     ("GET", f"{_API}/attempts/{{attempt_id}}/evidence"): _API_RUN,
+    ("GET", f"{_API}/manifests"): _API_SEE,
     ("GET", f"{_API}/rotations/due"): _API_SEE,
     ("POST", f"{_API}{_ONE}/onboard"): _API_START,
     ("POST", f"{_API}{_ONE}/check"): _API_ACT,

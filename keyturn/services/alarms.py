@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from itertools import chain
 
 from keyturn.domain.attempt import Attempt, AttemptKind, Halt, Receipt, Stage
 from keyturn.domain.gate import Gate, GateKind
-from keyturn.domain.manifest import SealedManifest
+from keyturn.domain.manifest import Notification
 from keyturn.domain.notice import Event, Notice, Severity
 from keyturn.domain.rotation import alarms_due
 from keyturn.domain.schedule import remind_at
@@ -23,14 +24,12 @@ def remind(ledger: Ledger, outbox: Outbox, clock: Clock) -> int:
     Returns:
         How many notices are new; what was told is not told again.
     """
-    now, manifests = clock.now(), dict[str, SealedManifest]()
-    pages = {attempt.id: page(attempt) for attempt in ledger.active()}
-    told = 0
-    for gate in ledger.gates():
-        if gate.kind is not GateKind.GRACE:
-            sealed = manifests.get(gate.digest) or manifests.setdefault(gate.digest, ledger.manifest(gate.digest))
-            told += sum(outbox.tell(n) for n in _reminders(gate, sealed, now, pages.get(gate.attempt_id, {})))
-    return told
+    now, pages = clock.now(), {attempt.id: page(attempt) for attempt in ledger.active()}
+    asked = [gate for gate in ledger.gates() if gate.kind is not GateKind.GRACE]
+    # Neither a manifest nor a notice is asked for by itself: most questions have been told of, and are old.
+    wishes = ledger.notifications({gate.digest for gate in asked})
+    found = (_reminders(gate, wishes[gate.digest], now, pages.get(gate.attempt_id, {})) for gate in asked)
+    return outbox.tell_all(list(chain.from_iterable(found)))
 
 
 def alarm(ledger: Ledger, outbox: Outbox, clock: Clock) -> int:
@@ -61,8 +60,8 @@ def _way_out(attempt: Attempt, receipts: Mapping[Stage, Receipt]) -> str:
     return f"prove it with a new link: `keyturn link {key}`{back}."
 
 
-def _reminders(gate: Gate, sealed: SealedManifest, now: datetime, page: Mapping[str, str]) -> Iterator[Notice]:
-    due = remind_at(gate.opened_at, sealed.manifest.notification)
+def _reminders(gate: Gate, wishes: Notification, now: datetime, page: Mapping[str, str]) -> Iterator[Notice]:
+    due = remind_at(gate.opened_at, wishes)
     since = f"{gate.opened_at:%Y-%m-%d %H:%M} UTC"
     facts = {"kind": gate.kind.value, "groups": ", ".join(gate.groups), "since": since, **page}
     for number, moment in enumerate(due.remind, 1):

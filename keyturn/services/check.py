@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
 from keyturn.domain.diagnosis import Circumstances, diagnose, undecided
@@ -13,6 +12,7 @@ from keyturn.errors import KeyturnError
 from keyturn.ports import Clock, ConnectorHub, Ledger, Observatory, SecretStore, TokenEndpoint
 from keyturn.services.looking import Look, Scene, scene
 from keyturn.services.manifest_folder import Filing
+from keyturn.services.many import each
 from keyturn.services.profile_list import Profiles
 
 
@@ -75,7 +75,11 @@ class Checking:
         return self._check(key, Profiles(self.hub, self.clock))
 
     def check_many(
-        self, keys: Sequence[IntegrationKey], threads: int, on_done: Callable[[Checked], None] = lambda _checked: None
+        self,
+        keys: Sequence[IntegrationKey],
+        threads: int,
+        on_done: Callable[[Checked], None] = lambda _checked: None,
+        profiles: Profiles | None = None,
     ) -> list[Checked]:
         """Check many at once. One that cannot be checked says so and stops no other.
 
@@ -83,17 +87,22 @@ class Checking:
             keys: which.
             threads: how many at once.
             on_done: told of each as it is done, in the calling thread.
+            profiles: their list, for whoever checks a part of a round only.
 
         Returns:
             One for each key, in the order of the keys.
+
+        Raises:
+            KeyboardInterrupt: as `keyturn.services.many.each` raises it; what was looked at is kept.
         """
-        profiles = Profiles(self.hub, self.clock)  # the list of all profiles is read once for all
-        with ThreadPoolExecutor(threads, "check") as pool:
-            asked = {pool.submit(self._check_or_say_why, key, profiles): key for key in keys}
-            done: dict[IntegrationKey, Checked] = {}
-            for future in as_completed(asked):
-                done[asked[future]] = future.result()
-                on_done(future.result())
+        shared = profiles or Profiles(self.hub, self.clock)  # the list of all profiles is read once for all
+        done: dict[IntegrationKey, Checked] = {}
+
+        def tell(key: IntegrationKey, checked: Checked) -> None:
+            done[key] = checked
+            on_done(checked)
+
+        each(keys, lambda key: self._check_or_say_why(key, shared), threads, tell)
         return [done[key] for key in keys]
 
     def _check_or_say_why(self, key: IntegrationKey, profiles: Profiles) -> Checked:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass, field
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 
@@ -44,7 +45,15 @@ def read_logo(path: Path) -> Logo:
         ManifestError: the file is missing, too large, no image, or not square.
     """
     content = _content(path)
-    image = _square(path, content)
+    try:
+        return _made(content)
+    except ManifestError as fault:
+        raise ManifestError(str(path), fault.problem, fault.remedy) from None
+
+
+@lru_cache(maxsize=64)  # a fleet's manifests show few logos, and making the sizes takes longer than all else in a file
+def _made(content: bytes) -> Logo:
+    image = _square(content)
     sizes = [base64.b64encode(_png(_resized(image, pixels))).decode() for pixels in (LARGE_PIXELS, SMALL_PIXELS)]
     return Logo(hashlib.sha256(content).hexdigest(), *sizes)
 
@@ -62,29 +71,29 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def _square(path: Path, content: bytes) -> Image.Image:
+def _square(content: bytes) -> Image.Image:
     try:
         with Image.open(BytesIO(content), formats=_FORMATS) as image:
-            _check_size(path, *image.size)
+            _check_size(*image.size)
             return ImageOps.exif_transpose(image).convert("RGBA")
     except ManifestError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise _too_many_pixels(path) from None
+        raise _too_many_pixels() from None
     except Exception:  # noqa: BLE001  decoders let out whatever a malformed file makes them stumble over
         remedy = f"Save it as one of {', '.join(_FORMATS)}."
-        raise ManifestError(str(path), "the logo is not an image that can be read", remedy) from None
+        raise ManifestError("", "the logo is not an image that can be read", remedy) from None
 
 
-def _check_size(path: Path, width: int, height: int) -> None:
+def _check_size(width: int, height: int) -> None:
     if max(width, height) > LARGEST_SIDE:
-        raise _too_many_pixels(path)
+        raise _too_many_pixels()
     if width != height:
-        raise ManifestError(str(path), f"the logo is not square: {width} by {height} pixels", "Crop or pad it.")
+        raise ManifestError("", f"the logo is not square: {width} by {height} pixels", "Crop or pad it.")
 
 
-def _too_many_pixels(path: Path) -> ManifestError:
-    return ManifestError(str(path), f"the logo is wider or higher than {LARGEST_SIDE} pixels", "Save it smaller.")
+def _too_many_pixels() -> ManifestError:
+    return ManifestError("", f"the logo is wider or higher than {LARGEST_SIDE} pixels", "Save it smaller.")
 
 
 def _resized(image: Image.Image, pixels: int) -> Image.Image:

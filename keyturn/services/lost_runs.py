@@ -7,6 +7,7 @@ receipts, a few times with growing pauses; then a person is told.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -49,9 +50,17 @@ class LostRuns:
         restarted: list[UUID] = []
         stuck: list[UUID] = []
         problems: list[str] = []
-        for attempt in self.ledger.active():
+        asked = {gate.attempt_id for gate in self.ledger.gates()}  # once for all: a fleet has many that are suspended
+        moving = [attempt for attempt in self.ledger.active() if attempt.moves]
+        states: Mapping[UUID, RunState] = {}
+        try:  # of all at once: a fleet has thousands that are suspended
+            states = self.runs.states_of([a.flow_run_id for a in moving if a.flow_run_id is not None])
+        except KeyturnError as error:
+            problems.append(str(error))
+            moving = [attempt for attempt in moving if attempt.flow_run_id is None]
+        for attempt in moving:
             try:
-                if not attempt.moves or not self._is_lost(attempt):
+                if not self._is_lost(attempt, states, asked):
                     continue
                 if attempt.restarts >= MOST_RESTARTS:
                     self._give_up(attempt)
@@ -62,7 +71,7 @@ class LostRuns:
                 problems.append(str(error))
         return Found(tuple(restarted), tuple(stuck), tuple(problems))
 
-    def _is_lost(self, attempt: Attempt) -> bool:
+    def _is_lost(self, attempt: Attempt, states: Mapping[UUID, RunState], asked: Collection[UUID]) -> bool:
         """Whether nobody carries it. A suspended run that a person wants something of is woken instead.
 
         How long a run has been in its state counts from that state's beginning: one that was woken a moment ago has
@@ -71,9 +80,9 @@ class LostRuns:
         run = attempt.flow_run_id
         if run is None:
             return self.clock.now() >= attempt.started_at + _TO_SHOW_ITSELF
-        match self.runs.state(run):
+        match states.get(run, RunState.UNKNOWN):
             case RunState.SUSPENDED:
-                if self._is_not_heeded(attempt):
+                if self._is_not_heeded(attempt) or self._waits_for_nothing(attempt, run, asked):
                     self.runs.resume(run)
                 return False
             case RunState.RUNNING:
@@ -82,6 +91,15 @@ class LostRuns:
                 return self._for(run, _TO_BE_TAKEN_UP)
             case _:
                 return True
+
+    def _waits_for_nothing(self, attempt: Attempt, run: UUID, asked: Collection[UUID]) -> bool:
+        """Whether it has been suspended for a while, and the ledger asks nothing.
+
+        A Prefect that was restored has forgotten that the run was resumed, and nobody owes it a resume any more.
+        """
+        if attempt.id in asked or not self._for(run, _TO_SHOW_ITSELF):
+            return False
+        return not any(g.attempt_id == attempt.id for g in self.ledger.gates(key=attempt.key))
 
     def _is_not_heeded(self, attempt: Attempt) -> bool:
         """Whether a person wants what the suspended run does not know of: it waits for something else."""

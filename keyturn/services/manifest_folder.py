@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +13,7 @@ from keyturn.domain.integration import IntegrationKey
 from keyturn.domain.manifest import Manifest, SealedManifest
 from keyturn.errors import ConfigurationError, ManifestError
 from keyturn.services import logo, manifests
+from keyturn.services.manifest_claim import claimed
 from keyturn.services.manifest_text import LARGEST_FILE, parse
 
 Filing = Callable[[IntegrationKey], "Filed | None"]
@@ -51,8 +53,10 @@ class Folder:
             ManifestError: it cannot be told which file is about it.
         """
         wanted = key.tenant, key.environment
-        # Reading YAML takes its time, so only what has both words in it is read.
-        texts = {p: parse(c) for p, c in self._contents.items() if all(word.encode() in c for word in wanted)}
+        plain, rest = self._by_claim
+        # Reading YAML takes its time, so of what is not plain only what has both words in it is read.
+        unclear = [path for path, c in rest.items() if all(word.encode() in c for word in wanted)]
+        texts = {path: parse(_start_of(path, LARGEST_FILE) or b"") for path in sorted([*plain.get(key, ()), *unclear])}
         about = [p for p, text in texts.items() if (text.data.get("tenant"), text.data.get("environment")) == wanted]
         if len(about) == 1:
             return _filed(about[0])
@@ -64,11 +68,23 @@ class Folder:
         return None
 
     @cached_property
-    def _contents(self) -> Mapping[Path, bytes]:
+    def _by_claim(self) -> tuple[Mapping[IntegrationKey, list[Path]], Mapping[Path, bytes]]:
+        """The files by what they are plainly about, and the content of all others."""
+        plain: dict[IntegrationKey, list[Path]] = defaultdict(list)
+        rest: dict[Path, bytes] = {}
+        for path in self._paths():
+            content = _start_of(path, LARGEST_FILE) or b""
+            if key := claimed(content):
+                plain[key].append(path)
+            else:
+                rest[path] = content
+        return plain, rest
+
+    def _paths(self) -> list[Path]:
         try:
-            return {path: _start_of(path, LARGEST_FILE) or b"" for path in manifests.every(self._folder)}
+            return manifests.every(self._folder)
         except (ConfigurationError, OSError):
-            return {}
+            return []
 
 
 def _filed(path: Path) -> Filed:

@@ -54,7 +54,8 @@ def parse(content: bytes) -> Text:
 
 
 def _parsed(text: str) -> Text:
-    node = _yaml().compose(text)
+    yaml = _yaml()
+    node = yaml.compose(text)
     if not isinstance(node, MappingNode):
         return _only(error("file", "", "is not a mapping of fields", "Begin with `tenant:` and `environment:`."))
     lines: dict[str, int] = {}
@@ -65,7 +66,8 @@ def _parsed(text: str) -> Text:
         if where in lines:
             findings.append(_duplicate(where, line, lines[where]))
         lines.setdefault(where, line)
-    return Text(dict(_yaml().load(text)), lines, tuple(findings))
+    # From the nodes that are there: reading the text once more would take as long again, for every file of a fleet.
+    return Text(dict(yaml.constructor.construct_document(node)), lines, tuple(findings))
 
 
 class _Constructor(SafeConstructor):

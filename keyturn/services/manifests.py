@@ -14,6 +14,7 @@ from keyturn.domain.manifest import Manifest, SealedManifest
 from keyturn.domain.profile import ActionInfo
 from keyturn.errors import ConfigurationError, ManifestError
 from keyturn.services.logo import Logo, read_logo
+from keyturn.services.manifest_claim import claimed
 from keyturn.services.manifest_shape import shape
 from keyturn.services.manifest_text import LARGEST_FILE, Text, parse
 
@@ -92,7 +93,7 @@ def load(path: Path) -> Loaded:
     Raises:
         ManifestError: the file cannot be read at all.
     """
-    text = _text(path)
+    text = parse(_content(path))
     manifest, faults = shape(text.data) if text.data or not text.findings else (None, [])
     findings = placed([*text.findings, *faults], text.lines)
     return Loaded(path, None if findings else manifest, manifest, text.lines, tuple(findings))
@@ -170,16 +171,18 @@ def _refusal(path: Path, faults: Sequence[Finding]) -> ManifestError:
     return ManifestError(str(path), problem, "Correct them; `keyturn lint` shows the list again.")
 
 
-def _text(path: Path) -> Text:
+def _content(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            return parse(file.read(LARGEST_FILE + 1))
+            return file.read(LARGEST_FILE + 1)
     except OSError as fault:
         raise ManifestError(str(path), f"cannot be read: {fault.strerror}", "Check the path and its rights.") from None
 
 
 def _only_one(key: IntegrationKey, folder: Path) -> Path:
-    texts = {path: _text(path) for path in every(folder)}
+    contents = {path: _content(path) for path in every(folder)}
+    # Reading YAML takes its time, so what is plainly about another integration is not read.
+    texts = {path: parse(content) for path, content in contents.items() if claimed(content) in (None, key)}
     claiming = [path for path, text in texts.items() if _claims(text) == (key.tenant, key.environment)]
     if len(claiming) == 1:
         return claiming[0]

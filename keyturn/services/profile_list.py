@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from threading import Lock
 
@@ -26,7 +26,7 @@ class Profiles:
 
     def __init__(self, hub: ConnectorHub, clock: Clock) -> None:
         self._hub, self._clock, self._lock = hub, clock, Lock()
-        self._known: Sequence[Profile] = ()
+        self._known: Mapping[str, Profile] = {}
         self._readings = 0
         self._stumbled = False
         self._failure: KeyturnError | None = None
@@ -49,14 +49,14 @@ class Profiles:
             return self._listed(profile_id)
 
     def _listed(self, profile_id: str) -> Profile | None:
-        return next((p for p in self._known if p.id == profile_id), None)
+        return self._known.get(profile_id)
 
     def _read(self) -> None:
         if self._failure is not None:
             raise self._failure
         began = self._clock.now()
         try:
-            self._known = self._hub.profiles(CONNECTOR)
+            self._known = {profile.id: profile for profile in self._hub.profiles(CONNECTOR)}
         except KeyturnError as error:
             if self._stumbled or self._clock.now() - began >= QUICK:
                 self._failure = error

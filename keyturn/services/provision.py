@@ -17,6 +17,7 @@ from keyturn.errors import AmbiguousError, StageFailedError
 from keyturn.ports import Clock, ConnectorHub, Ledger, ProfileWriters, SecretStore, Work, Written
 from keyturn.services.asking import end_if_rejected, standing_gate
 from keyturn.services.stage import credential_ref, receipt_of
+from keyturn.services.turned_back import refuse_older
 
 
 def profile_spec(sealed: SealedManifest) -> ProfileSpec:
@@ -58,7 +59,9 @@ class Provisioning:
         if gate is not None and gate.state in (GateState.OPEN, GateState.REJECTED, GateState.APPROVED):
             return self._by_hand(work, gate, found, execution)
         writer, choice = self.writers.choose()
-        credential = self.secrets.read(credential_ref(receipt_of(work, Stage.STORE_SECRET, execution)))
+        ref = credential_ref(receipt_of(work, Stage.STORE_SECRET, execution))
+        refuse_older(self.secrets.pointer(execution.key), ref, execution)
+        credential = self.secrets.read(ref)
         written = writer.update(found[0], spec, credential) if found else writer.create(spec, credential)
         if written is Written.BY_HAND:
             return self._open_gate(work, sealed, found, choice.why)

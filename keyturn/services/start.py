@@ -44,6 +44,24 @@ def start(ledger: Ledger, runs: Runs, sealed: SealedManifest, person: Person, *,
     return Started(opened, after, run_started=after.flow_run_id != attempt.flow_run_id)
 
 
+def is_done(ledger: Ledger, sealed: SealedManifest) -> bool:
+    """Whether nothing is left to do for this manifest: its onboarding was completed, and no other one since.
+
+    This is what a command over a whole fleet goes by, so that it may be repeated.
+
+    Raises:
+        RefusedError: people have said no to it; nobody asks them the same again who has not thought of it.
+    """
+    onboardings = (a for a in ledger.attempts(sealed.key) if a.kind is AttemptKind.ONBOARDING)
+    newest = next(onboardings, None)
+    if newest is None or newest.digest != sealed.digest:
+        return False
+    if newest.state in (AttemptState.REJECTED, AttemptState.ABANDONED):
+        problem = f"its onboarding by this manifest was {newest.state}"
+        raise RefusedError(str(sealed.key), problem, f"To ask again all the same: `keyturn onboard {sealed.key}`.")
+    return newest.state is AttemptState.COMPLETED
+
+
 def require_starter(subject: str, person: Person) -> None:
     """Check that this person may start anything.
 

@@ -10,6 +10,7 @@ from keyturn.domain.pair import faults_of_pair
 from keyturn.errors import CredentialRefusedError
 from keyturn.ports import Ledger, SecretStore, TokenEndpoint, Work
 from keyturn.services.stage import as_body, credential_ref, once, receipt_of
+from keyturn.services.turned_back import refuse_older
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +39,24 @@ class Safekeeping:
 
         CURRENT was verified when it was promoted (invariant 1). A pair that is not proven stays PENDING until the
         new link has proven it, and is promoted at the end.
+
+        Raises:
+            CredentialRefusedError: it is not in Vault any more, which was restored; the next run asks for it again.
+            StageFailedError: Vault has a newer one in use; the ledger was restored.
         """
-        return once(self.ledger, execution, Stage.STORE_SECRET, lambda work: self._stored(work, execution))
+        try:
+            return once(self.ledger, execution, Stage.STORE_SECRET, lambda work: self._stored(work, execution))
+        except CredentialRefusedError as error:
+            self._ask_again(execution, error)
+            raise
 
     def promote(self, execution: Execution, ref: CredentialRef) -> Pointer:
         """Write the pointer so that `ref` is CURRENT, the former one PREVIOUS, and nothing PENDING."""
         pointer = self.secrets.pointer(execution.key)
         if pointer.current == ref and pointer.pending is None:
             return pointer
+        refuse_older(pointer, ref, execution)
+        self.secrets.read(ref)
         wanted = replace(pointer, current=ref, pending=None, previous=_former(pointer, ref))
         return self.secrets.write_pointer(execution.key, _signed(wanted, execution))
 
@@ -71,6 +82,7 @@ class Safekeeping:
     def _ask_again(self, execution: Execution, error: CredentialRefusedError) -> None:
         with self.ledger.exclusive(execution) as work:
             receipt = work.receipt(Stage.GONG_ADMIN)
+            work.rewind((Stage.FETCH_SECRET,), error.problem)
             if receipt is not None:
                 ref = credential_ref(receipt)
                 refused = {"refused_fingerprint": ref.fingerprint} if self._is_kept(ref) else {}

@@ -12,6 +12,7 @@ from keyturn.domain.manifest import CONNECTOR
 from keyturn.errors import KeyturnError
 from keyturn.ports import Clock, ConnectorHub, Ledger, Runs, RunState
 from keyturn.services.link import look
+from keyturn.services.listed_once import ListedOnce
 from keyturn.services.rotation.proof import is_due
 
 
@@ -37,16 +38,17 @@ class Watch:
         """Wake every run whose gate was decided, or whose gate's subject has come about outside."""
         woken: list[UUID] = []
         problems: list[str] = []
+        listed = ListedOnce(self.hub)  # the list of all profiles, for all who wait for one of them
         for gate in [*self.ledger.owed_resumes(), *self.ledger.gates()]:
             try:
-                if self._due(gate) and self._wake(gate):
+                if self._due(gate, listed) and self._wake(gate):
                     woken.append(gate.id)
             except KeyturnError as error:
                 problems.append(str(error))
         rearmed = self.ledger.rearm(self.clock.now())
         return Tick(tuple(woken), tuple(g.id for g in rearmed), tuple(problems))
 
-    def _due(self, gate: Gate) -> bool:
+    def _due(self, gate: Gate, listed: ListedOnce) -> bool:
         if gate.decided_at is not None:
             return True
         if gate.kind is GateKind.CONSENT:
@@ -55,13 +57,7 @@ class Watch:
             return self.clock.now() >= datetime.fromisoformat(str(gate.question["until"]))
         if gate.kind is GateKind.PROOF:
             return is_due(self.hub, gate, self.clock.now())
-        return gate.kind is GateKind.STACKONE_FORM and self._profile_changed(gate)
-
-    def _profile_changed(self, gate: Gate) -> bool:
-        baseline = gate.question.get("baseline", {})
-        known = baseline if isinstance(baseline, dict) else {}
-        named = [p for p in self.hub.profiles(CONNECTOR) if p.name == gate.question.get("profile_name")]
-        return any(known.get(p.id) != p.updated_at for p in named)
+        return gate.kind is GateKind.STACKONE_FORM and _profile_changed(gate, listed)
 
     def _wake(self, gate: Gate) -> bool:
         attempt = self.ledger.attempt(gate.attempt_id)
@@ -86,3 +82,10 @@ class Watch:
             return False
         self.ledger.bind_run(attempt.id, self.runs.start(attempt))
         return True
+
+
+def _profile_changed(gate: Gate, listed: ListedOnce) -> bool:
+    baseline = gate.question.get("baseline", {})
+    known = baseline if isinstance(baseline, dict) else {}
+    named = [p for p in listed.profiles(CONNECTOR) if p.name == gate.question.get("profile_name")]
+    return any(known.get(p.id) != p.updated_at for p in named)

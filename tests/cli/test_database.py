@@ -28,3 +28,16 @@ def test_a_revision_nobody_knows(command: Any, url: str) -> None:
     failure = db.json("db", "downgrade", "9999", "--yes", code=2)
     assert failure["error"] == "ConfigurationError"
     assert migrate.pending(url) == []
+
+
+def test_a_restored_ledger_goes_on_with_numbers_that_none_has_had(office: Any) -> None:
+    """An operator says so; every active attempt leaps, which the trail tells, and nobody else may say it."""
+    office.as_("alice")("onboard", str(office.key))
+    before = office.ports.ledger.attempts(office.key)[0]
+    assert office.as_("bob").json("db", "restored", code=1)["error"] == "NotPermittedError"
+    (raised,) = office.as_("alice").json("db", "restored")
+    after = office.ports.ledger.attempts(office.key)[0]
+    assert (raised["key"], raised["fence"]) == (str(office.key), after.fence)
+    assert after.fence >= before.fence + 1000
+    last = list(office.ports.ledger.trail(office.key))[-1]
+    assert (last.event, last.detail["fence"], last.actor != "system") == ("attempt.fence_raised", after.fence, True)

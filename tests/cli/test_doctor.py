@@ -60,3 +60,20 @@ def test_a_clock_that_can_be_moved_is_a_fault_anywhere_but_in_a_sandbox(command:
     (fault,) = [c for c in command.having(**moved).json("doctor", code=1)["checks"] if c["name"] == "clock"]
     assert (fault["ok"], "Gong is not on this machine" in fault["found"]) == (False, True)
     assert "Unset KEYTURN_SANDBOX_CLOCK" in fault["remedy"]
+
+
+def test_the_stores_are_compared_only_when_asked(office: Any) -> None:
+    """With a Prefect that is away: what would be compared with it is unknown, for each integration, too."""
+    assert "stores" not in office.command.json("doctor", code=3)
+    told = office.command.json("doctor", "--deep", code=3)
+    found = told["stores"]["found"]
+    assert told["stores"]["integrations"] == 1
+    assert {one["key"] for one in found if one["store"] == "prefect"} == {"", str(office.key)}
+    assert not [one for one in found if one["known"] or not one["remedy"]]
+    assert "not compared" in office.command("doctor", "--deep").stdout
+
+
+def test_without_a_ledger_nothing_is_compared(lost: Any) -> None:
+    """That is unknown, and said as such."""
+    (found,) = lost.json("doctor", "--deep", code=1)["stores"]["found"]
+    assert (found["known"], "nothing was compared" in found["found"], bool(found["remedy"])) == (False, True, True)

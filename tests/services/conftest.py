@@ -9,7 +9,6 @@ from contextlib import ExitStack
 
 import httpx
 import pytest
-from limits import RateLimitItemPerSecond
 from sqlalchemy import Engine
 
 from keyturn import settings
@@ -20,6 +19,7 @@ from keyturn.clients.stackone.hub import StackOneHub
 from keyturn.clients.transport import Transport, Vendor
 from keyturn.domain.integration import IntegrationKey
 from keyturn.ledger.engine import make_engine
+from keyturn.ports import Window
 from keyturn.sandbox.openbao import OpenBao, start_openbao
 from keyturn.sandbox.people import GongAdmin, StackOneAdmin
 from keyturn.sandbox.processes import Children
@@ -176,5 +176,5 @@ def world(new_world: Callable[..., World]) -> World:
 
 def _unhurried(gong: str, clock: FakeClock) -> Transport:
     """A way to Gong whose budget no test has to wait for."""
-    budget = Budget("Gong", [RateLimitItemPerSecond(10_000)], clock)
+    budget = Budget("Gong", [Window(10_000, 1)], clock)
     return Transport(Vendor("Gong", gong), budget, clock, httpx.HTTPTransport(verify=False))

@@ -119,9 +119,19 @@ def test_a_receipt_is_progress(fleet: Fleet, key: IntegrationKey) -> None:
 
 def test_a_suspended_run_is_woken_only_for_a_wish(fleet: Fleet, key: IntegrationKey) -> None:
     """It waits for people, for weeks if need be; but what a person wants of it must not wait for that."""
+    fleet.asked(fleet.begun(fleet.attempt(key)), GateKind.GONG_ROTATION)
     run_is(fleet, key, RunState.SUSPENDED, 20 * 86_400)
     assert (fleet.find_lost().restarted, fleet.runs.resumes) == ((), [])
     fleet.ledger.wish(fleet.attempt(key).id, ALICE, Wish.LOST_SECRET, "closed the window")
+    assert fleet.find_lost().restarted == ()
+    assert fleet.runs.resumes == [fleet.attempt(key).flow_run_id]
+
+
+def test_a_suspended_run_that_nothing_is_asked_for_is_woken(fleet: Fleet, key: IntegrationKey) -> None:
+    """A Prefect that was restored has forgotten a resume that nobody owes any more; one that comes at once is early."""
+    run_is(fleet, key, RunState.SUSPENDED, 59)
+    assert (fleet.find_lost().restarted, fleet.runs.resumes) == ((), [])
+    run_is(fleet, key, RunState.SUSPENDED, 60)
     assert fleet.find_lost().restarted == ()
     assert fleet.runs.resumes == [fleet.attempt(key).flow_run_id]
 

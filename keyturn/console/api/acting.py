@@ -28,7 +28,8 @@ def onboard(request: Request, key: Key, wanted: bodies.Onboard | None = None) ->
     Idempotent: an integration has one active attempt, and whoever asks again is given that one. If the answer is lost,
     or is 503 because Prefect is away, the attempt is there all the same: ask again.
     """
-    return desk_of(request).onboard(str(key), restart=wanted is not None and wanted.restart)
+    how = wanted or bodies.Onboard()
+    return desk_of(request).onboard(str(key), restart=how.restart, unless_done=how.unless_done)
 
 
 @router.post(f"{INTEGRATION}/check", responses=acts())

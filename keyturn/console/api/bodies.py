@@ -64,6 +64,9 @@ class Onboard(Body):
     """How to onboard."""
 
     restart: StrictBool = Field(default=False, description="Start another run even if Prefect says one is under way.")
+    unless_done: StrictBool = Field(
+        default=False, description="Start nothing if the onboarding by this manifest was completed, or declined."
+    )
 
 
 class Rotate(Body):

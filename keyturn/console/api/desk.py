@@ -20,8 +20,9 @@ from keyturn.domain.integration import IntegrationKey
 from keyturn.domain.manifest import CONNECTOR
 from keyturn.errors import KeyturnError, RefusedError
 from keyturn.ports import PersonalVault, RunState
-from keyturn.services import decide, start
+from keyturn.services import check, decide, start
 from keyturn.services.check import Checking
+from keyturn.services.fleet_files import Meant, of_folder
 from keyturn.services.intake import Intake, Told
 from keyturn.services.journey import journey
 from keyturn.services.link import Linking
@@ -103,13 +104,25 @@ class Desk:
         """All keys, sorted."""
         return self.ports.ledger.integrations()
 
+    def manifests(self) -> list[Meant]:
+        """What the manifests of the settings' folder are about.
+
+        Raises:
+            ConfigurationError: there is no such folder, or no manifest in it.
+        """
+        return of_folder(self.ports.settings.manifests)
+
     def check(
-        self, keys: Iterable[IntegrationKey], on_done: Callable[[str], None] = lambda _key: None
+        self,
+        keys: Iterable[IntegrationKey],
+        on_done: Callable[[looks.Checked], None] = lambda _checked: None,
+        at_once: int | None = None,
     ) -> list[looks.Checked]:
         """Look at integrations as the watch does, and keep it; `on_done` hears of each.
 
         Raises:
             RefusedError: one of them was never onboarded.
+            KeyboardInterrupt: as `keyturn.services.many.each` raises it.
         """
         ports, wanted = self.ports, list(keys)
         if unknown := sorted({*wanted} - {*self.integrations()}):
@@ -117,15 +130,28 @@ class Desk:
             raise RefusedError(str(unknown[0]), "was never onboarded", remedy)
         filed = Folder(ports.settings.manifests)
         checking = Checking(ports.ledger, ports.secrets, ports.gong, ports.hub, ports.observatory, ports.clock, filed)
-        done = checking.check_many(wanted, ports.settings.watch.threads, lambda one: on_done(str(one.key)))
-        return [looks.Checked.of(one) for one in done]
+        threads = at_once or ports.settings.watch.threads
+        done: dict[IntegrationKey, looks.Checked] = {}
+
+        def tell(one: check.Checked) -> None:
+            done[one.key] = looks.Checked.of(one)
+            on_done(done[one.key])
+
+        checking.check_many(wanted, threads, tell)
+        return [done[key] for key in wanted]
 
     # --- starting and ending
 
-    def onboard(self, key_or_path: str, *, restart: bool = False) -> attempts.Onboarding:
-        """Onboard, or go on with the active attempt."""
+    def onboard(self, key_or_path: str, *, restart: bool = False, unless_done: bool = False) -> attempts.Onboarding:
+        """Onboard, or go on with the active attempt; with `unless_done` not again what this manifest has come to.
+
+        Raises:
+            RefusedError: with `unless_done`, people have said no to this very manifest.
+        """
         ports, person = self.ports, self.who()
         sealed = sealed_of(ports.settings.manifests, key_or_path, lambda: ports.hub.actions(CONNECTOR))
+        if unless_done and start.is_done(ports.ledger, sealed):
+            return attempts.Onboarding.already(journey(ports.ledger, sealed.key))
         started = start.start(ports.ledger, ports.runs, sealed, person, restart=restart)
         return attempts.Onboarding.begun(journey(ports.ledger, sealed.key), started, self._run_url(started))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from http import HTTPStatus
+from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
@@ -63,6 +64,20 @@ def plan(request: Request, key: Key, query: Annotated[queries.Planned, Query()])
 def health(request: Request, key: Key) -> looks.Health:
     """How the watch left an integration."""
     return looks.Health.of(str(key), ports_of(request).observatory.health(key))
+
+
+@router.get(f"{API}/manifests", responses=reads())
+def manifests(request: Request) -> list[fleet.Filed]:
+    """The console's manifests, as far as which integration each is about; lint says more."""
+    return [
+        fleet.Filed(
+            key=str(one.key) if one.key else None,
+            file=Path(one.word).name,
+            problem=one.fault.problem if one.fault else "",
+            remedy=one.fault.remedy if one.fault else "",
+        )
+        for one in desk_of(request).manifests()
+    ]
 
 
 @router.get(f"{API}/gates", responses=reads())

@@ -12,6 +12,7 @@ from keyturn.domain import gate as domain
 from keyturn.domain.attempt import Terms
 from keyturn.domain.integration import IntegrationKey
 from keyturn.domain.manifest import CONNECTOR, SealedManifest
+from keyturn.services.listed_once import ListedOnce
 from keyturn.services.manifests import sealed_of
 from keyturn.services.plan import Planning
 from keyturn.services.rotation.asking import applied_manifest, what_would_happen
@@ -27,7 +28,8 @@ def plan(ports: Ports, key_or_path: str, *, files: bool = False) -> kits.Plan:
         ManifestError: there is no such manifest, or lint finds errors.
     """
     sealed = sealed_of(ports.settings.manifests, key_or_path, lambda: ports.hub.actions(CONNECTOR))
-    made = Planning(*(within_reach(ports, name) for name in _STORES)).plan(sealed)
+    ledger, secrets, hub, writers = (within_reach(ports, name) for name in _STORES)
+    made = Planning(ledger, secrets, ListedOnce(hub), writers).plan(sealed)  # two of its facts need the same list
     return kits.Plan.of(made, str(ports.settings.gong.admin_url), files=files)
 
 

@@ -132,6 +132,7 @@ _WORDS: Mapping[str, Callable[[_Detail], str]] = {
     "attempt.abandoned": lambda d: _because("abandoned the attempt", d),
     "attempt.refused": lambda d: _because("the attempt has ended before anything was changed", d),
     "attempt.restarted": lambda d: f"its run was lost; another one was started, number {d.get('times')} since progress",
+    "attempt.fence_raised": lambda d: f"the ledger was restored; its executions go on from number {d.get('fence')}",
     "execution.begun": lambda d: f"execution {d.get('fence')} began",
     "receipt.written": lambda d: f"{said(d.get('stage'))} is done",
     "receipt.withdrawn": lambda d: _because(f"{said(d.get('stage'))} has to be done again", d),

@@ -22,6 +22,7 @@ from keyturn.services.rotation.orphan import orphan
 from keyturn.services.rotation.terms import AFTER_APPLY, certainly_works, new_ref, old_ref
 from keyturn.services.stage import as_body, rearm_at
 from keyturn.services.standing import standing
+from keyturn.services.turned_back import refuse_foreign
 
 _COUNTS = (GateState.OPEN, GateState.APPROVED, GateState.REJECTED)
 
@@ -82,6 +83,7 @@ class Applying:
         return self._unless_declined(execution, result)
 
     def _written(self, work: Work, execution: Execution, stage: Stage, ref: CredentialRef) -> Receipt | Gate:
+        refuse_foreign(self.secrets.pointer(execution.key), execution)
         sealed = self.ledger.manifest(execution.digest)
         last, profile = self._profile(execution)
         gate = self._own_gate(work, stage)

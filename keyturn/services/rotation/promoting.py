@@ -11,6 +11,7 @@ from keyturn.errors import StageFailedError
 from keyturn.ports import Clock, Ledger, SecretStore, TokenEndpoint, Work
 from keyturn.services.rotation.terms import certainly_works, grace_of, never, new_ref, old_ref, ref_as
 from keyturn.services.stage import as_body, once, receipt_of
+from keyturn.services.turned_back import refuse_foreign
 
 _NOBODY = Policy(1, ())
 _OLD_SAYS = {
@@ -58,6 +59,8 @@ class Promoting:
         new, old = new_ref(work, execution), old_ref(work, execution)
         pointer = self.secrets.pointer(execution.key)
         if pointer.current != new:
+            refuse_foreign(pointer, execution)
+            self.secrets.read(new)  # a Vault that was restored may have lost it, and CURRENT is never a lost one
             alive = certainly_works(work, execution, self.clock.now())
             pointer = self.secrets.write_pointer(execution.key, _moved(pointer, new, old, execution, alive=alive))
         return as_body(new) | {"pointer": pointer.revision, "previous": ref_as(pointer.previous)}

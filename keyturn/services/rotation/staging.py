@@ -11,6 +11,7 @@ from keyturn.errors import CredentialRefusedError
 from keyturn.ports import Ledger, SecretStore, TokenEndpoint, Work
 from keyturn.services.rotation.terms import faults_of_turn, grace_of, new_ref, old_ref
 from keyturn.services.stage import as_body, credential_ref, once, receipt_of
+from keyturn.services.turned_back import refuse_foreign
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Staging:
         ref, grace = credential_ref(turned), grace_of(turned)
         pointer = self.secrets.pointer(execution.key)
         if pointer.current != ref:
+            refuse_foreign(pointer, execution)
             pointer = self.secrets.write_pointer(
                 execution.key, _pending(pointer, ref, execution, grace.latest_end.isoformat())
             )

@@ -20,6 +20,7 @@ from keyturn.ports import Clock, Ledger, SecretStore, Work
 from keyturn.services.asking import answered, end_if_rejected, standing_gate
 from keyturn.services.rotation.terms import emergency_hours, grace_after, grace_as, grace_of, last_turn, old_ref
 from keyturn.services.stage import rearm_at, receipt_of
+from keyturn.services.turned_back import LOOK, clicked_already, fingerprints_of, foreign
 
 _SECOND = (
     "The new secret was lost before it was handed in. A second rotation in Gong KILLS THE SECRET IN USE AT ONCE: what "
@@ -51,8 +52,20 @@ class Turning:
         with self.ledger.exclusive(execution) as work:
             if receipt := work.receipt(Stage.GONG_ROTATION):
                 return receipt
-            result = self._adopted(work, execution) or self._asked(work, execution, sealed)
+            turned_back = self._turned_back(work, execution)
+            if not turned_back:
+                result = self._adopted(work, execution) or self._asked(work, execution, sealed)
+        if turned_back:  # its gate is void from now on, so that nobody clicks
+            self.ledger.halt(execution, Halt.ORPHANED, turned_back)
+            raise StageFailedError(str(execution.key), turned_back, LOOK)
         return self._unless_rejected(execution, result) if isinstance(result, Gate) else result
+
+    def _turned_back(self, work: Work, execution: Execution) -> str:
+        """Why nobody may be asked to click, a clause: the ledger is not of the same moment as Vault."""
+        pointer = self.secrets.pointer(execution.key)
+        heard = fingerprints_of(self.ledger.gates(key=execution.key, only_open=False))
+        preflight, old = receipt_of(work, Stage.PREFLIGHT, execution), old_ref(work, execution)
+        return foreign(pointer, execution) or clicked_already(pointer, preflight, old, heard)
 
     def _asked(self, work: Work, execution: Execution, sealed: SealedManifest) -> Receipt | Gate:
         if work.attempt.wish is Wish.LOST_SECRET and not _found(work) and not _declined(work):

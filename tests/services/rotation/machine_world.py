@@ -77,6 +77,10 @@ class FakeOutbox:
             self.told.append(notice)
         return new
 
+    def tell_all(self, notices: Sequence[Notice]) -> int:
+        """Keep each once."""
+        return sum(map(self.tell, notices))
+
 
 class NoChannels:
     """Nobody has configured a channel."""

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
-from limits import RateLimitItemPerSecond
 
 from keyturn.clients.budget import Budget
 from keyturn.clients.gong.token_endpoint import GongTokenEndpoint
@@ -17,6 +16,7 @@ from keyturn.clients.stackone.hub import StackOneHub
 from keyturn.clients.transport import Transport, Vendor
 from keyturn.domain.health import Outcome
 from keyturn.errors import UnavailableError
+from keyturn.ports import Window
 from tests.services.watched import Watched
 
 CHECKS = 1000
@@ -111,7 +111,7 @@ def test_no_false_alarm(watched: Watched) -> None:
     print(f"seed: {SEED} (KEYTURN_TEST_SEED)")  # noqa: T201  whoever sees it fail can repeat it
     chance = random.Random(SEED)  # noqa: S311  not for secrets
     wire, world = FaultyWire(chance), watched.world
-    budget = Budget("test", [RateLimitItemPerSecond(1_000_000)], world.clock)
+    budget = Budget("test", [Window(1_000_000, 1)], world.clock)
     gong, stackone = (
         Transport(vendor, budget, world.clock, wire)
         for vendor in (Vendor("Gong", world.twins.gong), world.ports._stackone[0]._vendor)

@@ -76,6 +76,11 @@ class Onboarding(Journey):
     run_url: str = Field(description="The run in Prefect; empty when there is no address.")
 
     @classmethod
+    def already(cls, now: journey.Journey) -> Self:
+        """The shape of one that was completed before, so that nothing was started."""
+        return cls.of(now, created=False, changed=False, run_started=False, run_url="")
+
+    @classmethod
     def begun(cls, now: journey.Journey, started: Started, run_url: str) -> Self:
         """The shape of it."""
         opened = started.opened

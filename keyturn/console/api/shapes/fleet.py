@@ -53,6 +53,7 @@ class Line(Shape):
     health: str = Field(description="`never checked`, the causes that are raised, `unknown`, or `ok`.")
     raised: list[Raised]
     secret_age_days: int | None = Field(description="Days since the secret in use became that.")
+    turned_at: datetime | None = Field(description="When the secret in use became that.")
     next_rotation_at: datetime | None
     checked_at: datetime | None
     waits_for: str = Field(description="Who must do what next; empty when nobody is asked.")
@@ -78,11 +79,21 @@ class Line(Shape):
             health=health.words,
             raised=[Raised.of(c) for c in health.raised],
             secret_age_days=(now - turned).days if turned else None,
+            turned_at=turned,
             next_rotation_at=due_at(member.key, member.rotation, turned) if turned and member.rotation else None,
             checked_at=health.checked_at,
             waits_for="; ".join(waits_for(gate, member.key) for gate in member.gates),
             **more,
         )
+
+
+class Filed(Shape):
+    """A manifest of the console's folder."""
+
+    key: str | None = Field(description="`null` when the file does not say.")
+    file: str = Field(description="Its name in that folder.")
+    problem: str = Field(description="Why it cannot be used; empty for any that might be.")
+    remedy: str
 
 
 class Wait(Shape):
@@ -104,7 +115,6 @@ class Listed(Line):
 
     stands: FleetState = Field(description="Where it stands, in one word.")
     waiting: list[Wait]
-    turned_at: datetime | None = Field(description="When the secret in use became that.")
     grace_ends_at: datetime | None
     verdict: dict[str, str] = Field(description="Of the last test of its connection, by layer.")
 
@@ -117,7 +127,6 @@ class Listed(Line):
             now,
             stands=row.state,
             waiting=[Wait.of(w) for w in row.waiting],
-            turned_at=row.turned_at,
             grace_ends_at=row.grace_ends_at,
             verdict=dict(row.verdict),
         )

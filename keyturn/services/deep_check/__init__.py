@@ -1,0 +1,1 @@
+"""Comparing the stores with each other: `keyturn doctor --deep`. Reads everything, and changes nothing."""

@@ -1,0 +1,144 @@
+"""Compares the ledger with every other store, for every integration. A store that is away is unknown, never fine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from keyturn.domain.inconsistency import Compared, Inconsistency, Store
+from keyturn.domain.integration import IntegrationKey
+from keyturn.domain.manifest import CONNECTOR
+from keyturn.domain.profile import Profile
+from keyturn.errors import KeyturnError
+from keyturn.ports import (
+    Anchor,
+    Clock,
+    ConnectorHub,
+    Ledger,
+    LivingRun,
+    PairVersions,
+    RunList,
+    Runs,
+    SecretStore,
+    Trail,
+)
+from keyturn.services.deep_check.in_prefect import InPrefect, Says, schedules
+from keyturn.services.deep_check.in_stackone import InStackOne
+from keyturn.services.deep_check.in_vault import InVault
+from keyturn.services.deep_check.told import Told, told
+from keyturn.services.trail import verify
+
+Asked = Callable[[], Sequence[Says]]
+_ANCHOR = (
+    "If the ledger was restored, rows are lost for good: note which (`keyturn audit`), have an administrator "
+    "delete Vault's head (`vault kv metadata delete keyturn/audit/head`), then keep the restored trail's: "
+    "`keyturn audit verify --anchor`. If it was not restored, somebody changed the trail: compare it with backups."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DeepCheck:
+    """Everything that is compared.
+
+    Attributes:
+        anchor: where the trail's head is kept; asking for it may fail.
+        filed: the integrations that have a manifest file, and the name of their profile: a ledger that went back may
+            not know of them.
+    """
+
+    ledger: Ledger
+    secrets: SecretStore
+    versions: PairVersions
+    runs: Runs
+    run_list: RunList
+    hub: ConnectorHub
+    trail: Trail
+    anchor: Callable[[], Anchor]
+    clock: Clock
+    filed: Mapping[IntegrationKey, str]
+
+    def compare(self) -> Compared:
+        """Compare, read-only.
+
+        Raises:
+            TransientError: the ledger is away, so there is nothing to compare with.
+        """
+        keys = sorted({*self.ledger.integrations(), *self.filed})
+        once = Once(self.run_list, self.hub)
+        found = [*self._about_none(once)]
+        for key in keys:
+            found += self._about(key, once)
+        return Compared(len(keys), tuple(found))
+
+    def _about_none(self, once: Once) -> Iterator[Inconsistency]:
+        yield from _asked("", Store.LEDGER, self._trail)
+        yield from _asked("", Store.PREFECT, lambda: schedules(once.run_list.schedules()))
+
+    def _about(self, key: IntegrationKey, once: Once) -> Iterator[Inconsistency]:
+        try:
+            known = told(self.ledger, key, self.filed.get(key, ""))
+        except KeyturnError as error:
+            yield _unknown(str(key), Store.LEDGER, error)
+            return
+        for store, compare in self._stores(known, once):
+            yield from _asked(str(key), store, compare)
+
+    def _stores(self, known: Told, once: Once) -> Iterator[tuple[Store, Asked]]:
+        now = self.clock.now()
+        yield Store.VAULT, InVault(known, self.secrets, self.versions, now).compare
+        yield Store.PREFECT, partial(self._in_prefect, known, once)
+        yield Store.STACKONE, lambda: InStackOne(known, self.hub, once.profiles()).compare()
+
+    def _in_prefect(self, known: Told, once: Once) -> Sequence[Says]:
+        return InPrefect(known, self.runs, once.living(), self.clock.now()).compare()
+
+    def _trail(self) -> Sequence[Says]:
+        verified = verify(self.trail, self.anchor)
+        if verified.inspection.fault:
+            return [(f"the audit trail: {verified.inspection.fault.says}", _ANCHOR)]
+        if verified.unknown:
+            raise KeyturnError("audit trail", verified.unknown, "See `keyturn audit verify`.")
+        return []
+
+
+class Once:
+    """Lists that are read once for all integrations; a failure is kept as well, so that a store is not asked on."""
+
+    def __init__(self, run_list: RunList, hub: ConnectorHub) -> None:
+        self.run_list = run_list
+        self._hub = hub
+        self._kept: dict[str, Sequence[LivingRun] | Sequence[Profile] | KeyturnError] = {}
+
+    def living(self) -> Sequence[LivingRun]:
+        """Every run that has not ended."""
+        return self._once("runs", self.run_list.living)  # type: ignore[return-value]  # what was kept under that name
+
+    def profiles(self) -> Sequence[Profile]:
+        """Every profile of the connector."""
+        return self._once("profiles", lambda: self._hub.profiles(CONNECTOR))  # type: ignore[return-value]  # as above
+
+    def _once(
+        self, name: str, ask: Callable[[], Sequence[LivingRun] | Sequence[Profile]]
+    ) -> Sequence[LivingRun] | Sequence[Profile]:
+        if name not in self._kept:
+            try:
+                self._kept[name] = ask()
+            except KeyturnError as error:
+                self._kept[name] = error
+        kept = self._kept[name]
+        if isinstance(kept, KeyturnError):
+            raise kept
+        return kept
+
+
+def _asked(key: str, store: Store, compare: Asked) -> list[Inconsistency]:
+    try:
+        return [Inconsistency(key, store, known=True, found=found, remedy=remedy) for found, remedy in compare()]
+    except KeyturnError as error:
+        return [_unknown(key, store, error)]
+
+
+def _unknown(key: str, store: Store, error: KeyturnError) -> Inconsistency:
+    found = f"not compared: {error.subject} {error.problem}"
+    return Inconsistency(key, store, known=False, found=found, remedy=error.remedy or "Try again once it answers.")
