@@ -7,19 +7,20 @@ render a page comes on top, the same for both.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import quantiles
+from typing import Any
 
 from sqlalchemy import Engine, text
 
 from benchmarks.fleet_lives import key_of
 from benchmarks.fleet_seed import seed
 from benchmarks.servers import database, server
+from benchmarks.tables import say, table
 from keyturn.clients.clock import SystemClock
 from keyturn.domain.fleet import FleetHealth, FleetQuery, FleetSort, FleetState
 from keyturn.domain.health import Cause
@@ -154,20 +155,28 @@ def both(address: str) -> Iterator[tuple[Asked, Asked]]:
             engine.dispose()
 
 
-def report(small: Asked, large: Asked) -> None:
-    """Measure everything, and print a table."""
-    say(f"\n| asked | {SMALL[0]:,} | {LARGE[0]:,} | ratio |\n|---|---:|---:|---:|")
-    for name, ask_small, ask_large, rounds in comparisons(small, large):
-        few, many = timed(ask_small, ask_large, rounds)
-        say(f"| {name} | {few * 1000:.2f} ms | {many * 1000:.2f} ms | {many / few:.2f} |")
+def figures() -> dict[str, Any]:
+    """Milliseconds for either fleet, and their ratio."""
+    with server() as address, both(address) as ledgers:
+        rows = [_row(name, *timed(few, many, rounds)) for name, few, many, rounds in comparisons(*ledgers)]
+    return {"small": SMALL[0], "large": LARGE[0], "rows": rows}
 
 
-def say(line: str) -> None:
-    """Print at once."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+def _row(name: str, few: float, many: float) -> dict[str, Any]:
+    return {
+        "asked": name,
+        "small_ms": round(few * 1000, 2),
+        "large_ms": round(many * 1000, 2),
+        "ratio": round(many / few, 2),
+    }
+
+
+def shown(found: Mapping[str, Any]) -> str:
+    """The figures as Markdown."""
+    head = ("asked of the ledger", f"{found['small']:,}", f"{found['large']:,}", "ratio")
+    rows = [(r["asked"], f"{r['small_ms']:.2f} ms", f"{r['large_ms']:.2f} ms", r["ratio"]) for r in found["rows"]]
+    return table(head, rows)
 
 
 if __name__ == "__main__":
-    with server() as address, both(address) as ledgers:
-        report(*ledgers)
+    say(shown(figures()))

@@ -20,14 +20,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import cycle, islice
 from statistics import quantiles
+from typing import Any
 
 import httpx
-import psutil
+import psutil  # type: ignore[import-untyped]  # ships no types
 from fastapi import FastAPI
 
 from benchmarks.fleet_lives import key_of
 from benchmarks.fleet_seed import seed
 from benchmarks.servers import database, server
+from benchmarks.tables import say, table
 from keyturn import settings
 from keyturn.console.app import create_app
 from keyturn.console.visitor import SESSION_COOKIE
@@ -116,35 +118,8 @@ def console(url: str) -> Iterator[Console]:
                 child.terminate()
 
 
-def compare(small: Console, large: Console) -> None:
-    """Ask both in turn, and print a table."""
-    say(f"\n| asked | {SMALL[0]:,} | {LARGE[0]:,} | ratio | size |\n|---|---:|---:|---:|---:|")
-    for name, path in ASKED.items():
-        for one in (small, large):
-            one.ask(path)  # the first time loads what it needs
-        times = [(small.ask(path), large.ask(path)) for _ in range(ROUNDS)]
-        few, many = (quantiles([pair[n] for pair in times], n=10)[0] for n in (0, 1))
-        size = len(large.http.get(path).content) / 1000
-        say(f"| {name} | {few * 1000:.1f} ms | {many * 1000:.1f} ms | {many / few:.2f} | {size:.0f} kB |")
-
-
-def keep_asking(console: Console) -> None:
-    """Send many requests, a few at once, and print how the server's memory goes."""
-    say("\n| requests | resident memory | requests a second |\n|---:|---:|---:|")
-    paths = list(islice(cycle(ASKED.values()), REQUESTS))
-    share = REQUESTS // LOOKS
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        say(f"| 0 | {console.memory_mib():.1f} MiB | |")
-        for number in range(LOOKS):
-            began = time.perf_counter()
-            for _ in pool.map(console.ask, paths[number * share : (number + 1) * share]):
-                pass
-            rate = share / (time.perf_counter() - began)
-            say(f"| {(number + 1) * share:,} | {console.memory_mib():.1f} MiB | {rate:.0f} |")
-
-
-def main() -> None:
-    """Seed both ledgers, serve both, measure, and print Markdown."""
+def figures() -> dict[str, Any]:
+    """Milliseconds of each page for either fleet, and the larger console's memory while it is asked on and on."""
     with server() as address, ExitStack() as stack:
         consoles = []
         for size in (SMALL, LARGE):
@@ -152,15 +127,54 @@ def main() -> None:
             seed(url, *size)
             say(f"seeded {size[0]:,} integrations and {size[1]:,} observations in {time.perf_counter() - began:.0f} s")
             consoles.append(stack.enter_context(console(url)))
-        compare(*consoles)
-        keep_asking(consoles[1])
+        pages = [compared(name, path, *consoles) for name, path in ASKED.items()]
+        return {"small": SMALL[0], "large": LARGE[0], "pages": pages, "memory": list(asked_on(consoles[1]))}
 
 
-def say(line: str) -> None:
-    """Print at once."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+def compared(name: str, path: str, small: Console, large: Console) -> dict[str, Any]:
+    """Ask both in turn."""
+    for one in (small, large):
+        one.ask(path)  # the first time loads what it needs
+    times = [(small.ask(path), large.ask(path)) for _ in range(ROUNDS)]
+    few, many = (quantiles([pair[n] for pair in times], n=10)[0] for n in (0, 1))
+    size = len(large.http.get(path).content) / 1000
+    return {
+        "asked": name,
+        "small_ms": round(few * 1000, 1),
+        "large_ms": round(many * 1000, 1),
+        "ratio": round(many / few, 2),
+        "size_kb": round(size),
+    }
+
+
+def asked_on(console: Console) -> Iterator[dict[str, Any]]:
+    """Send many requests, a few at once, and see how the server's memory goes."""
+    paths = list(islice(cycle(ASKED.values()), REQUESTS))
+    share = REQUESTS // LOOKS
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield {"requests": 0, "resident_mib": round(console.memory_mib(), 1)}
+        for number in range(LOOKS):
+            began = time.perf_counter()
+            for _ in pool.map(console.ask, paths[number * share : (number + 1) * share]):
+                pass
+            rate = share / (time.perf_counter() - began)
+            memory = round(console.memory_mib(), 1)
+            yield {"requests": (number + 1) * share, "resident_mib": memory, "requests_a_second": round(rate)}
+
+
+def shown(found: Mapping[str, Any]) -> str:
+    """The figures as Markdown."""
+    head = ("asked of a running console", f"{found['small']:,}", f"{found['large']:,}", "ratio", "size")
+    pages = [
+        (p["asked"], f"{p['small_ms']} ms", f"{p['large_ms']} ms", p["ratio"], f"{p['size_kb']} kB")
+        for p in found["pages"]
+    ]
+    looks = [
+        (f"{m['requests']:,}", f"{m['resident_mib']} MiB", m.get("requests_a_second", "")) for m in found["memory"]
+    ]
+    memory = table(("requests", "resident memory", "requests a second"), looks)
+    return "\n\n".join([table(head, pages), memory])
 
 
 if __name__ == "__main__":
-    main()
+    say(shown(figures()))

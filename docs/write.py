@@ -33,6 +33,11 @@ On a machine with `KEYTURN_CONSOLE__URL` and without `KEYTURN_LEDGER__URL` the c
 and `evidence` of one attempt. It goes by its own manifests. Who has no Vault token there signs in at the console's
 OpenID provider, in any browser; that token is kept in `~/.config/keyturn/token.json` until it ends. Other commands need
 the ledger.
+
+`plan`, `onboard`, `rotate` and `check` take several keys, paths, folders (with all below them) and patterns in quotes
+such as `'fleet/*.yaml'` or `'acme/*'`, or `--all`. One failure stops no other, and the exit code is the lowest of all
+that are not 0. Interrupted in whatever way, the same command goes on with what is left, and starts nothing twice;
+`check` does so with `--newer-than`. A word that could be a key is one: a folder of that name is `./acme/production`.
 """
 
 

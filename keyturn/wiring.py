@@ -21,6 +21,7 @@ from keyturn.ports import (
     Channels,
     Clock,
     ConnectorHub,
+    Fences,
     Fleet,
     Gauges,
     Ledger,
@@ -33,6 +34,7 @@ from keyturn.ports import (
     Runs,
     SecretStore,
     Signer,
+    Slots,
     Tally,
     TokenEndpoint,
     Trail,
@@ -68,6 +70,13 @@ class Ports:
         from keyturn.ledger.repository import PostgresLedger
 
         return PostgresLedger(self._engine, self.clock, self.settings.ledger.lock_timeout_s)
+
+    @cached_property
+    def fences(self) -> Fences:
+        """The ledger's numbers of executions, after a restore."""
+        from keyturn.ledger.fences import PostgresFences
+
+        return PostgresFences(self._engine, self.clock, self.settings.ledger.lock_timeout_s)
 
     @cached_property
     def outbox(self) -> Outbox:
@@ -107,6 +116,14 @@ class Ports:
         made = PostgresTally(lambda: self._engine, self.clock)
         atexit.register(made.flush)
         return made
+
+    @cached_property
+    def slots(self) -> Slots:
+        """The vendors' budgets: in the ledger for all processes; on a machine without one, this process's own."""
+        from keyturn.clients.process_slots import ProcessSlots
+        from keyturn.ledger.budgets import PostgresSlots
+
+        return PostgresSlots(self._engine) if self.settings.ledger.url.get_secret_value() else ProcessSlots(self.clock)
 
     @cached_property
     def visits(self) -> Visits:
@@ -166,7 +183,7 @@ class Ports:
         """Gong's token endpoint."""
         from keyturn.clients.gong.token_endpoint import token_endpoint
 
-        return token_endpoint(self.settings.gong, self.clock, self.tally.count)
+        return token_endpoint(self.settings.gong, self.clock, self.tally.count, self.slots)
 
     @cached_property
     def hub(self) -> ConnectorHub:
@@ -222,7 +239,7 @@ class Ports:
         from keyturn.clients.stackone.hub import StackOneHub
 
         self.settings.require_stackone_key()
-        transport = connect(self.settings.stackone, self.clock, count=self.tally.count)
+        transport = connect(self.settings.stackone, self.clock, count=self.tally.count, slots=self.slots)
         return transport, StackOneHub(transport)
 
 

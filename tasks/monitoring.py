@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextvars import ContextVar
 from datetime import timedelta
+from functools import cached_property
 from math import ceil
 
 from prefect import get_run_logger, task
@@ -16,6 +18,7 @@ from keyturn.services.check import Checking
 from keyturn.services.lost_runs import LostRuns
 from keyturn.services.manifest_folder import Folder
 from keyturn.services.notify import deliver, page_of
+from keyturn.services.profile_list import Profiles
 from keyturn.services.trail import guard
 from keyturn.services.watch import Watch
 from tasks import artifacts, events
@@ -24,6 +27,26 @@ from tasks.policies import LEDGER, VENDOR
 _SHARD = 25
 _PRUNED_AT_ONCE = 10_000
 _LISTED_AT_ONCE = 10_000
+
+
+class _Lists:
+    """What all shards of a round go by: StackOne's list of all profiles and the manifest files, each read once.
+
+    Every shard by itself would read all of the fleet for its few, and so the fleet's square in a round.
+    """
+
+    @cached_property
+    def profiles(self) -> Profiles:
+        """All profiles."""
+        return Profiles(wiring.ports().hub, wiring.ports().clock)
+
+    @cached_property
+    def filed(self) -> Folder:
+        """All manifests."""
+        return Folder(wiring.ports().settings.manifests)
+
+
+_AT_HAND: ContextVar[_Lists] = ContextVar("lists")  # Prefect's threads begin with the context of whoever submits
 
 
 @task(name="gates", **VENDOR)
@@ -79,6 +102,7 @@ def health() -> int:
         How many were checked.
     """
     shards = claim()
+    _AT_HAND.set(_Lists())
     threads = wiring.ports().settings.watch.threads // max(1, len(shards))
     checks = [check.submit(shard, threads) for shard in shards]
     checked = sum(done.result() for done in checks)
@@ -123,10 +147,9 @@ def check(keys: list[str], threads: int) -> int:
     Returns:
         How many.
     """
-    p = wiring.ports()
-    filed = Folder(p.settings.manifests)
-    checking = Checking(p.ledger, p.secrets, p.gong, p.hub, p.observatory, p.clock, filed)
-    checked = checking.check_many([IntegrationKey.parse(key) for key in keys], threads)
+    p, lists = wiring.ports(), _AT_HAND.get(None) or _Lists()
+    checking = Checking(p.ledger, p.secrets, p.gong, p.hub, p.observatory, p.clock, lists.filed)
+    checked = checking.check_many([IntegrationKey.parse(key) for key in keys], threads, profiles=lists.profiles)
     _warn(c.problem for c in checked if c.problem)
     for one in checked:
         for transition in one.transitions:

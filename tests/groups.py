@@ -24,11 +24,13 @@ SEARCH = "e2e/test_secrets.py"
 LONGEST_FIRST = [
     *SANDBOXES,
     "recorded",
+    "worker",
     "console",
     "given_servers",
     "sandbox/test_console.py",
     "sandbox/test_stack.py",
     "sandbox/test_fleet.py",
+    "benchmarks",
     "cli/test_sandboxed.py",
     "cli",
     "services",

@@ -18,7 +18,7 @@ import tasks
 ROOT = Path(__file__).parents[1]
 FOLDERS = {"flows", "tasks", "keyturn", "deployments", "integrations", "docs", "tests", "benchmarks"}
 FILES = {"pyproject.toml", "prefect.yaml", "requirements.lock", "Makefile", "README.md", "CHANGELOG.md"}
-ROOMS = {"cli", "clients", "console", "domain", "ledger", "sandbox", "services"}
+ROOMS = {"cli", "clients", "console", "domain", "ledger", "sandbox", "services", "worker"}
 ROOMS |= {"errors", "ports", "settings", "wiring"}
 SOURCES = [path for folder in ("keyturn", "flows", "tasks") for path in sorted((ROOT / folder).rglob("*.py"))]
 LONGER: dict[str, int] = {}

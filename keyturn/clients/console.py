@@ -10,7 +10,6 @@ from http import HTTPStatus
 from typing import Any, Protocol
 
 import httpx
-from limits import RateLimitItemPerSecond
 
 from keyturn import errors
 from keyturn.clients.answer import Answer, Call
@@ -26,7 +25,7 @@ from keyturn.errors import (
     UnavailableError,
     VendorRefusedError,
 )
-from keyturn.ports import Clock
+from keyturn.ports import Clock, Window
 
 API = "/api/v1"
 _READ_TIMEOUT_S = 120.0  # looking at a connection from every side takes its time
@@ -63,7 +62,7 @@ class ConsoleApi:
     def __init__(self, url: str, tokens: Tokens, clock: Clock, wire: httpx.BaseTransport | None = None) -> None:
         self._url = url.rstrip("/")
         vendor = Vendor("Console", self._url, _Bearer(tokens), read_timeout_s=_READ_TIMEOUT_S)
-        budget = Budget(vendor.name, [RateLimitItemPerSecond(_MOST_A_SECOND)], clock)
+        budget = Budget(vendor.name, [Window(_MOST_A_SECOND, 1)], clock)
         self._transport = Transport(vendor, budget, clock, wire)
         self._clock = clock
 

@@ -21,6 +21,7 @@ _LOCK_NOT_AVAILABLE = "55P03"
 _DISAGREES = {
     "42P01": "has no tables of keyturn, or older ones",
     "42703": "has older tables than this keyturn",
+    "42883": "has older functions than this keyturn",
     "3F000": "has no schema for keyturn",
 }
 _SIGN_IN = {

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine, Row, select, update
+from sqlalchemy import Engine, Row, Text, any_, literal, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from keyturn.domain.notice import Event, Notice, Owed, Severity
 from keyturn.ledger.tables import notices
@@ -15,6 +16,7 @@ from keyturn.ledger.unit import Unit, transaction
 from keyturn.ports import Clock, Outbox
 
 LEASE = timedelta(minutes=15)
+_BATCH = 1000  # notices
 _LONGEST_FAILURE = 500  # characters
 
 
@@ -33,6 +35,10 @@ class PostgresOutbox(Outbox):
         """Keep it, unless `about` is known."""
         with transaction(self._engine, self._clock, self._lock_timeout_s, notice.about) as unit:
             return unit.tell(notice)
+
+    def tell_all(self, notices: Sequence[Notice]) -> int:
+        """Keep those whose `about` is not known; what is, is most of them, and is not even tried."""
+        return sum(self._tell_some(notices[n : n + _BATCH]) for n in range(0, len(notices), _BATCH))
 
     def owed(self, now: datetime, limit: int) -> Sequence[Owed]:
         """Claim what is due by moving its `due_at`: no lock is held while it is sent."""
@@ -54,6 +60,16 @@ class PostgresOutbox(Outbox):
         mine = update(notices).where(notices.c.id == notice_id, notices.c.settled_at.is_(None)).values(values)
         with transaction(self._engine, self._clock, self._lock_timeout_s, f"notice {notice_id}") as unit:
             unit.connection.execute(mine)
+
+    def _tell_some(self, some: Sequence[Notice]) -> int:
+        with transaction(self._engine, self._clock, self._lock_timeout_s, some[0].about) as unit:
+            known = _known(unit, [notice.about for notice in some])
+            return unit.tell_all([notice for notice in some if notice.about not in known])
+
+
+def _known(unit: Unit, abouts: Sequence[str]) -> frozenset[str]:
+    asked = select(notices.c.about).where(notices.c.about == any_(literal(list(abouts), ARRAY(Text))))
+    return frozenset(unit.connection.execute(asked).scalars())
 
 
 def _move(unit: Unit, ids: Sequence[UUID], due_at: datetime) -> None:

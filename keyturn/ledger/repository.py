@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from uuid import UUID
@@ -12,11 +12,12 @@ from sqlalchemy import ColumnElement, Engine, func, select, update
 from keyturn.domain.attempt import Attempt, AttemptState, Execution, Halt, Receipt, Stage, Terms, Wish
 from keyturn.domain.gate import Gate, GateKind, GateState, Person
 from keyturn.domain.integration import IntegrationKey
-from keyturn.domain.manifest import SealedManifest
+from keyturn.domain.manifest import Notification, SealedManifest
+from keyturn.domain.sweep import Candidate
 from keyturn.errors import GateClosedError, RefusedError
 from keyturn.ledger import attempts as verbs
+from keyturn.ledger import candidates, halts, listening, telling
 from keyturn.ledger import gates as asking
-from keyturn.ledger import halts, listening, telling
 from keyturn.ledger.held import HeldGate, HeldWork, Note
 from keyturn.ledger.life import SignsOfLife
 from keyturn.ledger.rows import attempt_of, entry_of, receipt_of
@@ -116,6 +117,16 @@ class PostgresLedger(Ledger):
         with self._transaction("integrations") as unit:
             keys = unit.connection.execute(select(integrations.c.key)).scalars().all()
         return sorted(map(IntegrationKey.parse, keys))
+
+    def candidates(self) -> Sequence[Candidate]:
+        """All integrations as the sweep finds them."""
+        with self._transaction("integrations") as unit:
+            return candidates.candidates(unit.connection)
+
+    def notifications(self, digests: Collection[str]) -> Mapping[str, Notification]:
+        """When people are reminded, by manifest."""
+        with self._transaction("manifests") as unit:
+            return candidates.notifications(unit.connection, sorted(digests))
 
     def attempt(self, attempt_id: UUID) -> Attempt:
         """One attempt.

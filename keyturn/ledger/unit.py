@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -66,18 +66,16 @@ class Unit:
 
     def tell(self, notice: Notice) -> bool:
         """Keep something to tell people, in the transaction of what it is about; `False` if `about` is known."""
+        return self.tell_all([notice]) == 1
+
+    def tell_all(self, told: Sequence[Notice]) -> int:
+        """The same for several, in one statement; gives how many are new."""
+        if not told:
+            return 0
         now = self.now()
-        values = {
-            "event": notice.event,
-            "severity": notice.severity,
-            "key": notice.key,
-            "about": notice.about,
-            "facts": {name: _keepable(value) for name, value in notice.facts.items()},
-            "created_at": now,
-            "due_at": now,
-        }
+        values = [_values(notice) | {"created_at": now, "due_at": now} for notice in told]
         once = upsert(notices).values(values).on_conflict_do_nothing(index_elements=["about"])
-        return self.connection.execute(once.returning(notices.c.id)).first() is not None
+        return len(self.connection.execute(once.returning(notices.c.id)).all())
 
     def settle(self) -> None:
         """Write what was collected; the last thing before the commit."""
@@ -106,6 +104,16 @@ def transaction(engine: Engine, clock: Clock, lock_timeout_s: float, subject: st
         unit.settle()
         phase.committing = True
         connection.commit()
+
+
+def _values(notice: Notice) -> dict[str, object]:
+    return {
+        "event": notice.event,
+        "severity": notice.severity,
+        "key": notice.key,
+        "about": notice.about,
+        "facts": {name: _keepable(value) for name, value in notice.facts.items()},
+    }
 
 
 def _keepable(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +21,8 @@ from keyturn.domain.attempt import (
 )
 from keyturn.domain.gate import Gate, GateKind, GateState, Person, Policy
 from keyturn.domain.integration import IntegrationKey
-from keyturn.domain.manifest import SealedManifest
+from keyturn.domain.manifest import Notification, SealedManifest
+from keyturn.domain.sweep import Candidate
 from keyturn.domain.trail import AuditEntry
 
 
@@ -163,6 +164,12 @@ class Ledger(Protocol):
 
     def integrations(self) -> Sequence[IntegrationKey]:
         """All integrations, sorted."""
+
+    def candidates(self) -> Sequence[Candidate]:
+        """All integrations as the sweep finds them, sorted; in a few statements for a thousand of them."""
+
+    def notifications(self, digests: Collection[str]) -> Mapping[str, Notification]:
+        """When people are reminded, by the manifests with these digests, in one statement."""
 
     def attempt(self, attempt_id: UUID) -> Attempt:
         """One attempt."""

@@ -56,6 +56,9 @@ class Outbox(Protocol):
     def tell(self, notice: Notice) -> bool:
         """Keep it to be told; `False` when `about` was told, or is to be told, already."""
 
+    def tell_all(self, notices: Sequence[Notice]) -> int:
+        """Keep all that are new, in a few statements for a thousand of them; gives how many those are."""
+
     def owed(self, now: datetime, limit: int) -> Sequence[Owed]:
         """Claim notices that are due, those tried least first.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -46,6 +46,9 @@ class Runs(Protocol):
 
     def state(self, flow_run_id: UUID) -> RunState:
         """What has become of it."""
+
+    def states_of(self, flow_run_ids: Sequence[UUID]) -> Mapping[UUID, RunState]:
+        """The same of many, in one call for some hundreds of them."""
 
     def ask_for_watch(self) -> None:
         """Have the watch make a round now, and not only when its schedule says so."""

@@ -36,17 +36,19 @@ class Replica:
         name: of the process and its log.
         settings: keyturn's and Prefect's, as everybody in the sandbox has them.
         webhook_secret: what the twin of StackOne signs its events with.
+        behind: address of the balancer in front of several replicas, if there is one.
     """
 
     name: str
     port: int
     settings: Mapping[str, str] = field(repr=False)
     webhook_secret: str = field(repr=False)
+    behind: str | None = None
 
     @property
     def url(self) -> str:
         """Where browsers reach it."""
-        return url_at(self.port)
+        return self.behind or url_at(self.port)
 
     def variables(self, openbao: OpenBao, manifests: Path) -> dict[str, str]:
         """Its settings; it signs in to Vault as itself, and may less than a worker there."""
@@ -84,7 +86,7 @@ def start_console(children: Children, openbao: OpenBao, replica: Replica) -> Con
     argv = [sys.executable, "-m", "keyturn", "console"]
     variables = replica.variables(openbao, manifests_of(children.state))
     child = children.start(Command(replica.name, argv, base | variables, folder))
-    wait_for_page(child, f"{replica.url}/healthz")
+    wait_for_page(child, f"{url_at(replica.port)}/healthz")
     return Console(child, replica.url)
 
 

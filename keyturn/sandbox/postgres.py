@@ -49,8 +49,15 @@ class Postgres:
         return f"{scheme}://postgres@/{database}?host={quote(str(self.socket_folder))}"
 
 
-def start_postgres(children: Children, databases: tuple[str, ...] = ("keyturn", "prefect")) -> Postgres:
+def start_postgres(
+    children: Children, databases: tuple[str, ...] = ("keyturn", "prefect"), connections: int = 100
+) -> Postgres:
     """Start the server in `<state>/postgres`, making the cluster and the databases that are missing.
+
+    Args:
+        children: where it is kept.
+        databases: what has to be there.
+        connections: how many it takes at once.
 
     Raises:
         ConfigurationError: the package is not installed, or root cannot step down.
@@ -60,10 +67,19 @@ def start_postgres(children: Children, databases: tuple[str, ...] = ("keyturn", 
     if not (data / "PG_VERSION").exists():
         _make_cluster(children, data)
     folder = _socket_folder(data)
-    postgres = Postgres(_start(children, data, folder), folder)
+    postgres = Postgres(_start(children, data, folder, connections), folder)
     for database in databases:
         _create_if_absent(postgres, database)
     return postgres
+
+
+def start_again(children: Children, postgres: Postgres, connections: int = 100) -> Child:
+    """Start a server again that was killed, once all of its processes are gone.
+
+    Raises:
+        UnavailableError: it does not come up.
+    """
+    return _start(children, children.state / "postgres", postgres.socket_folder, connections)
 
 
 def _make_cluster(children: Children, data: Path) -> None:
@@ -87,11 +103,10 @@ def _make_cluster(children: Children, data: Path) -> None:
     new.rename(data)
 
 
-def _start(children: Children, data: Path, folder: Path) -> Child:
+def _start(children: Children, data: Path, folder: Path, connections: int) -> Child:
     _clear_up_after_crash(data, folder)
-    child = children.start(
-        _command(children, "postgres", ["-D", str(data), "-k", str(folder), "-c", "listen_addresses="])
-    )
+    options = ["-c", "listen_addresses=", "-c", f"max_connections={connections}"]
+    child = children.start(_command(children, "postgres", ["-D", str(data), "-k", str(folder), *options]))
     try:
         child.wait_until(lambda: _answers(folder))
     except UnavailableError:

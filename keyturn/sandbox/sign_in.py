@@ -23,9 +23,16 @@ def token(state: Path, name: str) -> str:
         known = ", ".join(sorted(passwords)) or "nobody"
         raise ConfigurationError(name, f"is not in the sandbox at {state}", f"In it: {known}.")
     port = json.loads((state / "ports.json").read_text())["openbao"]
-    with VaultApi(f"http://127.0.0.1:{port}") as api:
+    ca = authority_of(state)
+    with VaultApi(f"{'https' if ca else 'http'}://127.0.0.1:{port}", ca=ca) as api:
         answer = api.write(f"auth/userpass/login/{name}", {"password": passwords[name]})
     return str(answer["auth"]["client_token"])
+
+
+def authority_of(state: Path) -> Path | None:
+    """What OpenBao's certificate is checked with in that sandbox; `None` where it speaks plain HTTP."""
+    ca = state / "tls" / "ca.pem"
+    return ca if ca.exists() else None
 
 
 def main() -> None:

@@ -76,7 +76,7 @@ class Stack:
         state = self.state.resolve()
         with locked(state), Children(state) as children:
             running = self._bring_up(children, Ports(state / "ports.json"))
-            write_private(running.env_file, _as_shell(running))
+            write_private(running.env_file, as_shell(running))
             yield running
 
     def _bring_up(self, children: Children, ports: Ports) -> Running:
@@ -147,14 +147,7 @@ class Stack:
         self, state: Path, postgres: Future[Postgres], openbao: Future[OpenBao], port: Mapping[str, int]
     ) -> dict[str, str]:
         """What everybody is told. Twins and Prefect's server need not be there yet: where they will be is known."""
-        told = _environment(postgres.result(), openbao.result(), Keys.of(state), port)
-        told["KEYTURN_SANDBOX_CLOCK"] = str(clock_file(state))
-        if self.console:
-            told["KEYTURN_CONSOLE__URL"] = url_at(port["console"])
-            told["KEYTURN_CONSOLE__PORT"] = str(port["console"])
-            told["KEYTURN_CONSOLE__SIGN_IN_LINKS"] = "true"
-            told["KEYTURN_CONSOLE__METRICS_TOKEN"] = token_urlsafe(24)
-        return told | self.settings
+        return told_to_all(state, postgres.result(), openbao.result(), port) | self.settings
 
     def _console(
         self,
@@ -228,6 +221,41 @@ class Running:
         return [child.name for child in self.children.ended()]
 
 
+def told_to_all(state: Path, postgres: Postgres, openbao: OpenBao, port: Mapping[str, int]) -> dict[str, str]:
+    """Settings of keyturn's and the address of Prefect, for everybody in a sandbox.
+
+    Args:
+        state: its folder.
+        postgres: with the ledger.
+        openbao: with the secrets.
+        port: where clients reach `prefect`, `gong` and `stackone`, and `console`, if there is one.
+    """
+    told = _environment(postgres, openbao, Keys.of(state), port)
+    told["KEYTURN_SANDBOX_CLOCK"] = str(clock_file(state))
+    if openbao.ca is not None:
+        told["KEYTURN_VAULT__CA_FILE"] = str(openbao.ca)
+    if "console" in port:
+        told["KEYTURN_CONSOLE__URL"] = url_at(port["console"])
+        told["KEYTURN_CONSOLE__PORT"] = str(port["console"])
+        told["KEYTURN_CONSOLE__SIGN_IN_LINKS"] = "true"
+        told["KEYTURN_CONSOLE__METRICS_TOKEN"] = token_urlsafe(24)
+    return told
+
+
+def as_shell(running: Running) -> str:
+    """Variables for a shell, and a function to sign in as one of the sandbox's people."""
+    variables = dict(running.environment) | {"VAULT_ADDR": running.openbao.addr}
+    if running.openbao.ca is not None:
+        variables["VAULT_CACERT"] = str(running.openbao.ca)
+    sign_in = shlex.join([sys.executable, "-m", "keyturn.sandbox.sign_in", str(running.children.state)])
+    return "\n".join([
+        "# Use the sandbox from this shell: `source` this file, then `keyturn_as alice` (or bob, erin, grace).",
+        *(f"export {name}={shlex.quote(value)}" for name, value in variables.items()),
+        f'keyturn_as() {{ VAULT_TOKEN="$({sign_in} "$1")" && export VAULT_TOKEN; }}',
+        "",
+    ])  # fmt: skip
+
+
 def _prefect(children: Children, postgres: Postgres, port: int) -> PrefectServer:
     server = start_server(children, postgres.prefect_url, port)
     create_pool(server)
@@ -260,15 +288,3 @@ def _environment(postgres: Postgres, openbao: OpenBao, keys: Keys, port: Mapping
         "KEYTURN_GONG__ADMIN_URL": gong,
         "PREFECT_API_URL": f"{server_url(port['prefect'])}/api",
     }
-
-
-def _as_shell(running: Running) -> str:
-    """Variables for a shell, and a function to sign in as one of the sandbox's people."""
-    variables = dict(running.environment) | {"VAULT_ADDR": running.openbao.addr}
-    sign_in = shlex.join([sys.executable, "-m", "keyturn.sandbox.sign_in", str(running.children.state)])
-    return "\n".join([
-        "# Use the sandbox from this shell: `source` this file, then `keyturn_as alice` (or bob, erin, grace).",
-        *(f"export {name}={shlex.quote(value)}" for name, value in variables.items()),
-        f'keyturn_as() {{ VAULT_TOKEN="$({sign_in} "$1")" && export VAULT_TOKEN; }}',
-        "",
-    ])  # fmt: skip

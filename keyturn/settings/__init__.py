@@ -19,22 +19,20 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from keyturn.errors import ConfigurationError
+from keyturn.settings.branch import LOOPBACK, SafeUrl
 from keyturn.settings.tree import (
-    LOOPBACK,
     ConsoleSettings,
-    GongSettings,
     LedgerSettings,
     OidcSettings,
     RotationSettings,
-    SafeUrl,
     Settings,
-    StackOneSettings,
     VaultAuth,
     VaultSettings,
     WaitingSettings,
     WatchSettings,
-    WriterSetting,
+    WorkerSettings,
 )
+from keyturn.settings.vendors import GongSettings, StackOneSettings, WriterSetting
 
 __all__ = [
     "LOOPBACK",
@@ -50,6 +48,7 @@ __all__ = [
     "VaultSettings",
     "WaitingSettings",
     "WatchSettings",
+    "WorkerSettings",
     "WriterSetting",
     "load",
     "reference",

@@ -6,13 +6,9 @@ import ssl
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
 
 from pydantic import (
-    AfterValidator,
     AnyHttpUrl,
-    BaseModel,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationInfo,
@@ -20,20 +16,10 @@ from pydantic import (
 )
 
 from keyturn.errors import ConfigurationError
+from keyturn.settings.branch import Branch, SafeUrl
+from keyturn.settings.vendors import GongSettings, StackOneSettings
 
-LOOPBACK = frozenset({"127.0.0.1", "[::1]", "localhost"})
 _MOUNT = r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$"
-
-
-def _safe(url: AnyHttpUrl) -> AnyHttpUrl:
-    if url.scheme != "https" and url.host not in LOOPBACK:
-        raise ValueError("use https: secrets travel there, and http is only for 127.0.0.1 and localhost")
-    if url.username or url.password:
-        raise ValueError("an address holds no user name or password: give them in the settings made for them")
-    return url
-
-
-SafeUrl = Annotated[AnyHttpUrl, AfterValidator(_safe)]
 
 
 class VaultAuth(StrEnum):
@@ -41,21 +27,10 @@ class VaultAuth(StrEnum):
 
     TOKEN = "token"  # noqa: S105  the name of a method
     APPROLE = "approle"
+    KUBERNETES = "kubernetes"
 
 
-class WriterSetting(StrEnum):
-    """How the profile writer is chosen."""
-
-    AUTO = "auto"
-    API = "api"
-    ASSISTED = "assisted"
-
-
-class _Branch(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-class LedgerSettings(_Branch):
+class LedgerSettings(Branch):
     """The ledger's database."""
 
     url: SecretStr = Field(
@@ -74,7 +49,7 @@ class LedgerSettings(_Branch):
         return url
 
 
-class VaultSettings(_Branch):
+class VaultSettings(Branch):
     """Vault or OpenBao."""
 
     addr: SafeUrl = Field(default=AnyHttpUrl("http://127.0.0.1:8200"), description="Address of Vault or OpenBao.")
@@ -84,10 +59,25 @@ class VaultSettings(_Branch):
     )
     namespace: str = Field(default="", pattern=r"^[!-~]*$", description="Vault namespace, if any.")
     ca_file: Path | None = Field(default=None, description="CA certificate for Vault's TLS, a PEM file.")
-    auth: VaultAuth = Field(default=VaultAuth.TOKEN, description="How keyturn signs in: `token` or `approle`.")
+    auth: VaultAuth = Field(
+        default=VaultAuth.TOKEN, description="How keyturn signs in: `token`, `approle` or `kubernetes`."
+    )
     role_id: str = Field(default="", validate_default=True, description="AppRole role id, for `auth = approle`.")
     secret_id: SecretStr = Field(
         default=SecretStr(""), validate_default=True, description="AppRole secret id, for `auth = approle`."
+    )
+    role: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9_.-]*$",
+        validate_default=True,
+        description="Vault's role for the pod's service account, for `auth = kubernetes`.",
+    )
+    kubernetes_mount: str = Field(
+        default="kubernetes", pattern=_MOUNT, description="Path of the Kubernetes sign-in, below `auth/`."
+    )
+    jwt_file: Path = Field(
+        default=Path("/var/run/secrets/kubernetes.io/serviceaccount/token"),
+        description="The service account's token, for `auth = kubernetes`; read anew at each sign-in.",
     )
     token: SecretStr = Field(default=SecretStr(""), description="Token, for `auth = token`.")
     timeout_s: float = Field(default=15.0, gt=0, description="Seconds to wait for an answer from Vault.")
@@ -109,46 +99,20 @@ class VaultSettings(_Branch):
             raise ValueError("is needed for KEYTURN_VAULT__AUTH=approle")
         return value
 
+    @field_validator("role")
+    @classmethod
+    def _kubernetes(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("auth") is VaultAuth.KUBERNETES and not value:
+            raise ValueError("is needed for KEYTURN_VAULT__AUTH=kubernetes")
+        return value
+
     def require_sign_in(self) -> None:
         """Raise a ConfigurationError if sign-in is by token and none is set."""
         if self.auth is VaultAuth.TOKEN:
             _required(self.token, "KEYTURN_VAULT__TOKEN", "Set it, or sign in by AppRole: KEYTURN_VAULT__AUTH=approle.")
 
 
-class StackOneSettings(_Branch):
-    """StackOne's platform API."""
-
-    base_url: SafeUrl = Field(
-        default=AnyHttpUrl("https://api.stackone.com"), description="Platform API, or a regional host."
-    )
-    api_key: SecretStr = Field(default=SecretStr(""), description="API key with the scopes Platform API and Actions.")
-    spec_url: SafeUrl | None = Field(
-        default=None, description="OpenAPI document; without it `{base_url}/oas/stackone.json`, then the public one."
-    )
-    dashboard_url: SafeUrl = Field(default=AnyHttpUrl("https://app.stackone.com"), description="Dashboard, for people.")
-    profile_writer: WriterSetting = Field(
-        default=WriterSetting.AUTO,
-        description="`auto` (the API only if the live document offers it), `api`, `assisted`.",
-    )
-    link_expires_s: int = Field(default=1800, ge=60, le=432_000, description="Life of an auth link, in seconds.")
-
-
-class GongSettings(_Branch):
-    """Gong's OAuth endpoints and pages."""
-
-    token_url: SafeUrl = Field(
-        default=AnyHttpUrl("https://app.gong.io/oauth2/generate-customer-token"), description="Token endpoint."
-    )
-    authorize_url: SafeUrl = Field(
-        default=AnyHttpUrl("https://app.gong.io/oauth2/authorize"), description="Authorization endpoint."
-    )
-    admin_url: SafeUrl = Field(
-        default=AnyHttpUrl("https://app.gong.io"), description="Where Gong's Admin center is, for people."
-    )
-    probe: bool = Field(default=True, description="Whether credentials are tried on Gong's token endpoint.")
-
-
-class WaitingSettings(_Branch):
+class WaitingSettings(Branch):
     """How long a run keeps its worker while it waits for something that a person may do at once."""
 
     in_process_s: float = Field(
@@ -158,13 +122,13 @@ class WaitingSettings(_Branch):
     longest_interval_s: float = Field(default=15.0, gt=0, description="Longest polling interval, in seconds.")
 
 
-class RotationSettings(_Branch):
+class RotationSettings(Branch):
     """What the sweep does."""
 
     at_once: int = Field(default=5, ge=1, description="Rotations that may be under way and not verified at once.")
 
 
-class WatchSettings(_Branch):
+class WatchSettings(Branch):
     """How integrations are looked at."""
 
     check_every_s: float = Field(default=900.0, gt=0, description="Seconds after which integrations are checked again.")
@@ -178,7 +142,21 @@ class WatchSettings(_Branch):
         return max(timedelta(seconds=4 * self.check_every_s), timedelta(hours=1))
 
 
-class OidcSettings(_Branch):
+class WorkerSettings(Branch):
+    """The Prefect worker of type `warm`."""
+
+    preload: str = Field(
+        default="flows.onboarding flows.rotation flows.monitoring keyturn.wiring keyturn.clients keyturn.ledger "
+        "keyturn.services",
+        description="Modules, and packages with all that is below them, which its fork server imports once for all "
+        "runs; with spaces between.",
+    )
+    grace_s: float = Field(
+        default=20.0, ge=0, description="Seconds that runs get to end by themselves when it is told to stop."
+    )
+
+
+class OidcSettings(Branch):
     """The OpenID provider at which people sign in to the console."""
 
     issuer: SafeUrl | None = Field(default=None, description="OpenID provider; its discovery document is below it.")
@@ -198,7 +176,7 @@ class OidcSettings(_Branch):
     vault_alias_claim: str = Field(default="preferred_username", description="Claim that is a person's name there.")
 
 
-class ConsoleSettings(_Branch):
+class ConsoleSettings(Branch):
     """The web console, and how commands find it."""
 
     url: SafeUrl | None = Field(
@@ -230,7 +208,7 @@ class ConsoleSettings(_Branch):
     oidc: OidcSettings = OidcSettings()
 
 
-class Settings(_Branch):
+class Settings(Branch):
     """Everything keyturn is told from outside. Made by `load`; constructed directly it reads nothing."""
 
     manifests: Path = Field(default=Path("integrations"), description="Folder of the manifests.")
@@ -247,6 +225,7 @@ class Settings(_Branch):
     watch: WatchSettings = WatchSettings()
     console: ConsoleSettings = ConsoleSettings()
     rotation: RotationSettings = RotationSettings()
+    worker: WorkerSettings = WorkerSettings()
 
     def require_ledger_url(self) -> str:
         """The ledger's address with its password, or a ConfigurationError that says how to set it."""

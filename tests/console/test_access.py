@@ -75,6 +75,7 @@ MATRIX: dict[tuple[str, str], frozenset[str] | None] = {
     ("GET", f"{_API}/gates/{{gate_id}}"): SEES,
     ("GET", f"{_API}/attempts/{{attempt_id}}"): SEES,
     ("GET", f"{_API}/attempts/{{attempt_id}}/evidence"): RUNS,
+    ("GET", f"{_API}/manifests"): SEES,
     ("GET", f"{_API}/rotations/due"): SEES,
     ("POST", f"{_API}{_ONE}/onboard"): STARTS,
     ("POST", f"{_API}{_ONE}/check"): ACTS,

@@ -31,6 +31,7 @@ from keyturn.domain.gate import Gate, GateKind
 from keyturn.domain.integration import IntegrationKey
 from keyturn.ledger import migrate
 from keyturn.sandbox.assets import asset
+from keyturn.sandbox.cluster.topology import Cluster
 from keyturn.sandbox.people import GongAdmin, Pair, StackOneAdmin
 from keyturn.sandbox.scene import Cast, CommandLine
 from keyturn.sandbox.stack import Running, Stack
@@ -100,8 +101,9 @@ class World:
         deadline = time.monotonic() + PATIENCE_S
         while not (found := holds()):
             if time.monotonic() > deadline:
-                log = (self.running.logs / "prefect-worker.log").read_text(errors="replace")[-3000:]
-                pytest.fail(f"not within {PATIENCE_S:.0f} s: {what}; the worker's log ends:\n{log}")
+                logs = self.running.logs.glob("prefect-worker*.log")
+                ends = "\n".join(log.read_text(errors="replace")[-3000:] for log in logs)
+                pytest.fail(f"not within {PATIENCE_S:.0f} s: {what}; the workers' logs end:\n{ends}")
             time.sleep(_POLL_S)
         return found
 
@@ -183,15 +185,18 @@ class World:
         return answer.json() if answer.content else None
 
     def processes_of(self, run: UUID) -> list[psutil.Process]:
-        """The processes that execute a run."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                if process.environ().get("PREFECT__FLOW_RUN_ID") == str(run):
-                    found.append(process)
-            except (psutil.Error, OSError):
-                continue
-        return found
+        """The processes that execute a run: the one that Prefect was told of, if it is still there, and its own.
+
+        A forked process shows its server's environment to others, so the run's id cannot be read from there.
+        """
+        pid = (self.run(run)["infrastructure_pid"] or "").rpartition(":")[2]
+        try:
+            process = psutil.Process(int(pid))
+            if process.status() == psutil.STATUS_ZOMBIE or not _executes_runs(process):
+                return []
+            return [process, *process.children(recursive=True)]
+        except (psutil.Error, ValueError):
+            return []
 
     def kill(self, run: UUID) -> None:
         """`kill -9` every process of a run, and wait until it is gone."""
@@ -231,6 +236,11 @@ class World:
         return answer.json()
 
 
+def _executes_runs(process: psutil.Process) -> bool:
+    """Whether it is a process of a worker's, and no stranger that got the pid of one that is gone."""
+    return any(word in ("keyturn.worker.fork_server", "prefect.engine") for word in process.cmdline())
+
+
 class Heard(CommandLine):
     """A command line whose output is kept, so that it can be searched for secrets."""
 
@@ -267,7 +277,7 @@ class WatchedGongAdmin(GongAdmin):
 
 @pytest.fixture(scope="package")
 def world() -> Iterator[World]:
-    """The sandbox of these tests, on a secret that every encoding changes."""
+    """The sandbox of these tests, on a secret that every encoding changes; the cluster if KEYTURN_TEST_ON says so."""
     # Characters that base64, URL-encoding and JSON each write in another way.
     canary = f'canary-{secrets.token_hex(8)}+/&"\\%{secrets.token_hex(8)}'
     folder = Path(tempfile.mkdtemp(prefix="keyturn-e2e-", dir="/tmp"))  # short: socket paths are limited
@@ -277,9 +287,10 @@ def world() -> Iterator[World]:
     quiet_http()
     # Short waits, so that tests see a run suspend without waiting for the two minutes that people get.
     waits = {"KEYTURN_WAITING__IN_PROCESS_S": "20", "KEYTURN_WAITING__LONGEST_INTERVAL_S": "1"}
-    stack = Stack(folder / "state", migrate.upgrade, TwinOptions(client_secret=canary), settings=waits)
+    topology: type[Stack | Cluster] = Cluster if os.environ.get("KEYTURN_TEST_ON") == "cluster" else Stack
+    stack = topology(folder / "state", migrate.upgrade, TwinOptions(client_secret=canary), settings=waits)
     with stack.up() as running:
-        made = _world(running, manifests)
+        made = made_of(running, manifests)
         made.secrets.add(canary)
         made.watch_seldom()
         # Not by the environment: Prefect reads that once, when it is first imported, perhaps by another test.
@@ -293,7 +304,8 @@ def world() -> Iterator[World]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _world(running: Running, manifests: Path) -> World:
+def made_of(running: Running, manifests: Path) -> World:
+    """A running sandbox as tests see it."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
     own = {"KEYTURN_MANIFESTS": str(manifests), "HOME": str(manifests), "PYTHONWARNINGS": "error::ResourceWarning"}
     environment = kept | dict(running.environment) | own

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -11,7 +11,7 @@ from uuid import UUID
 from keyturn.domain.attempt import Attempt, AttemptKind, AttemptState, Execution, Halt, Receipt, Stage, Terms, Wish
 from keyturn.domain.gate import Channel, Gate, GateKind, GateState, Person
 from keyturn.domain.integration import IntegrationKey
-from keyturn.domain.manifest import SealedManifest
+from keyturn.domain.manifest import Notification, SealedManifest
 from keyturn.errors import GateClosedError, RefusedError
 from keyturn.ports import AuditEntry, Clock, Opened
 from tests.fakes import ledger_attempts as verbs
@@ -59,6 +59,10 @@ class FakeLedger:
     def active(self) -> Sequence[Attempt]:
         """All active attempts, oldest first."""
         return [a for a in self.rows.tables.attempts.values() if a.state is AttemptState.ACTIVE]
+
+    def notifications(self, digests: Collection[str]) -> Mapping[str, Notification]:
+        """When people are reminded, by manifest."""
+        return {digest: self.manifest(digest).manifest.notification for digest in digests}
 
     def attempt(self, attempt_id: UUID) -> Attempt:
         """One attempt."""

@@ -61,6 +61,12 @@ class FakeRuns:
             self._fail_if_told()
             return self.states.get(flow_run_id, RunState.UNKNOWN)
 
+    def states_of(self, flow_run_ids: Sequence[UUID]) -> dict[UUID, RunState]:
+        """The same of many."""
+        with self._lock:
+            self._fail_if_told()
+            return {run: self.states.get(run, RunState.UNKNOWN) for run in flow_run_ids}
+
     def ask_for_watch(self) -> None:
         """Nobody watches here, but it is counted."""
         with self._lock:

@@ -12,7 +12,6 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from limits import RateLimitItemPerSecond
 
 from keyturn import settings
 from keyturn.clients.budget import Budget
@@ -28,7 +27,7 @@ from keyturn.domain.sweep import What
 from keyturn.domain.trail import GENESIS
 from keyturn.errors import ConfigurationError, NotPermittedError
 from keyturn.ledger import migrate
-from keyturn.ports import RunState
+from keyturn.ports import RunState, Window
 from keyturn.sandbox import fleet
 from keyturn.sandbox.console import manifests_of
 from keyturn.sandbox.openbao import OpenBao, start_openbao
@@ -143,7 +142,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 def _unhurried(gong: str, clock: FakeClock) -> Transport:
     """A way to Gong whose budget nobody has to wait for."""
-    return Transport(Vendor("Gong", gong), Budget("Gong", [RateLimitItemPerSecond(10_000)], clock), clock)
+    return Transport(Vendor("Gong", gong), Budget("Gong", [Window(10_000, 1)], clock), clock)
 
 
 def test_there_are_25_integrations_in_every_state(sandbox: Sandbox) -> None:

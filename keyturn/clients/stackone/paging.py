@@ -12,7 +12,7 @@ from keyturn.errors import VendorRefusedError
 
 PAGE_SIZE: Final = 25
 """StackOne's default. Where nothing else says so, a page with fewer rows is the last."""
-MOST_PAGES: Final = 400
+MOST_PAGES: Final = 2000
 
 
 def all_rows(transport: Transport, model: type[Listing[Item]], call: Call) -> list[Item]:

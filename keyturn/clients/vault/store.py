@@ -22,6 +22,7 @@ from keyturn.errors import (
     TransientError,
     VendorRefusedError,
 )
+from keyturn.ports import KeptVersions
 from keyturn.settings import VaultSettings
 
 _POINTER = TypeAdapter(Pointer)
@@ -92,6 +93,11 @@ class VaultSecretStore:
             )
         return credential
 
+    def versions(self, key: IntegrationKey) -> KeptVersions:
+        """Which versions of the integration's pair there are, without reading any."""
+        known = self._kv.versions(f"{key}/client")
+        return KeptVersions(known.current, known.readable)
+
     def _stored(self, ref: CredentialRef) -> Stored:
         """That version; where a policy forbids that, as the console's does, by a wrapping token that is opened here."""
         try:
@@ -127,7 +133,7 @@ def _refuse_older(key: IntegrationKey, wanted: Pointer, stored: Pointer) -> None
         raise SupersededError(
             f"{key} pointer",
             f"execution {wanted.fence} came after execution {stored.fence} had written it",
-            "Nothing to do: the newer execution goes on.",
+            "Nothing to do: the newer execution goes on. If the ledger was restored: `keyturn db restored`.",
         )
 
 
