@@ -142,10 +142,9 @@ class Ports:
     @cached_property
     def anchor(self) -> Anchor:
         """Where the trail's head is kept, in Vault."""
-        from keyturn.clients.vault.anchor import VaultAnchor
-        from keyturn.clients.vault.session import VaultSession
+        from keyturn.clients.vault import anchor, session
 
-        return VaultAnchor(VaultSession(self.settings.vault), self.settings.vault)
+        return anchor.VaultAnchor(session.VaultSession(self.settings.vault), self.settings.vault)
 
     @cached_property
     def signer(self) -> Signer:
@@ -166,10 +165,9 @@ class Ports:
     @cached_property
     def channels(self) -> Channels:
         """By which channels people are told, from Vault."""
-        from keyturn.clients.vault.channels import VaultChannels
-        from keyturn.clients.vault.session import VaultSession
+        from keyturn.clients.vault import channels, session
 
-        return VaultChannels(VaultSession(self.settings.vault), self.settings.vault)
+        return channels.VaultChannels(session.VaultSession(self.settings.vault), self.settings.vault)
 
     @cached_property
     def notifier(self) -> Notifier:
@@ -250,16 +248,25 @@ def ports() -> Ports:
     return Ports(settings_module.load())
 
 
+def ports_to_look_with() -> Ports:
+    """Ports whose budgets are this process's own, so that vendors can be looked at while the ledger is away."""
+    from keyturn.clients.process_slots import ProcessSlots
+
+    looking = Ports(ports().settings)
+    looking.slots = ProcessSlots(looking.clock)
+    return looking
+
+
 def personal_vault(settings: Settings, environ: Mapping[str, str], home: Path) -> PersonalVault:
     """Vault with the token of the person at the keyboard.
 
     Raises:
         NotPermittedError: there is no such token.
     """
-    from keyturn.clients.vault.person import VaultPerson, person_token
-    from keyturn.clients.vault.session import VaultSession
+    from keyturn.clients.vault import person, session
 
-    return VaultPerson(VaultSession(settings.vault, person_token(environ, home)), settings.vault)
+    token = person.person_token(environ, home)
+    return person.VaultPerson(session.VaultSession(settings.vault, token), settings.vault)
 
 
 def anchor_at_hand(settings: Settings, environ: Mapping[str, str], home: Path) -> Anchor:

@@ -139,7 +139,7 @@ def doctor(
     from keyturn.cli import showing
     from keyturn.cli.checkup import TO_TRY_BY_HAND, checks
 
-    results, by_hand = checks(wiring.ports(), live=live), list(TO_TRY_BY_HAND) if live else []
+    results, by_hand = checks(wiring.ports_to_look_with(), live=live), list(TO_TRY_BY_HAND) if live else []
     seen = depths.compared(wiring.ports()) if deep else None
     results += depths.checks(seen) if seen else []
     if as_json:

@@ -88,7 +88,7 @@ def test_something_that_is_no_key_has_exit_code_2(lost: Any) -> None:
         (("db", "upgrade"), "ledger 127.0.0.1"),
         (("onboard", "acme/production"), "Vault at http://127.0.0.1:1"),
         (("reject", "acme/production", "--reason", "no"), "Vault at http://127.0.0.1:1"),
-        (("plan", "acme/sandbox"), "StackOne"),  # its scopes derive from actions
+        (("plan", "acme/sandbox"), "ledger 127.0.0.1"),  # which gives out the calls to StackOne
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -97,6 +97,13 @@ def test_what_does_not_answer_has_exit_code_3(lost: Any, words: tuple[str, ...],
     failure = lost.json(*words, code=3)
     assert failure["error"] == "UnavailableError"
     assert who.lower() in failure["subject"].lower()
+    assert failure["remedy"]
+
+
+def test_without_a_ledger_the_vendor_is_named(lost: Any) -> None:
+    """A machine that has no ledger asks StackOne for the scopes of actions, and names it when it does not answer."""
+    failure = lost.having(KEYTURN_LEDGER__URL="").json("plan", "acme/sandbox", code=3)
+    assert "StackOne" in failure["subject"]
     assert failure["remedy"]
     assert "hidden-word" not in str(failure)
 

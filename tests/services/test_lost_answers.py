@@ -68,7 +68,7 @@ def test_too_many_requests(world: World, match: str) -> None:
     assert told.value.retry_after_s == 7
     assert world.clock.slept == []
     assert world.waits().kind is GateKind.CONSENT
-    assert world.clock.slept == [7]
+    assert world.clock.slept == pytest.approx([7], abs=0.01)  # the budget is told of the pause by another clock
     assert world.twins.effects(world.twins.stackone)["profiles_created"] == 1
 
 
