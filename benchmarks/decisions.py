@@ -109,6 +109,7 @@ class _Contest:
                 found = thousand(self._place, system, keys, self._random, self._sizes.at_once)
                 self.found["thousand"] = found
             system.stop()
+            system.close()
 
     def on_peers(self) -> None:
         """With keyturn's own servers stopped; twins, Vault and PostgreSQL go on."""

@@ -6,7 +6,8 @@ import itertools
 import os
 import secrets
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from functools import cached_property
 from typing import Any
 
@@ -104,6 +105,14 @@ class OnPrefect:
         self._place.running.children.stop(self.worker)
         self._worker = None
 
+    def close(self) -> None:
+        """Let go of the console and the ledger."""
+        self._admins.close()
+        for http in self.__dict__.get("_people", {}).values():
+            http.close()
+        if "_ledger" in self.__dict__:
+            self._ledger.close()
+
     def start(self) -> None:
         """Start a worker, and wait until it asks for work."""
         running = self._place.running
@@ -115,12 +124,12 @@ class OnPrefect:
             raise RuntimeError(f"{key}: {verb} was answered with {answer.status_code}")
         return answer.json()
 
-    def _gong_admins(self) -> Iterator[httpx.Client]:
+    def _gong_admins(self) -> Generator[httpx.Client]:
         """One person after the other: nobody hands in too often."""
         while True:
             client = self._at_console(_token_of_new_admin(self._place))
-            yield from itertools.repeat(client, _HAND_INS_EACH)
-            client.close()
+            with closing(client):
+                yield from itertools.repeat(client, _HAND_INS_EACH)
 
     @cached_property
     def _people(self) -> dict[str, httpx.Client]:

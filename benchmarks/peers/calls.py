@@ -50,26 +50,25 @@ def register(key: str) -> str:
 
 def fetch_secret(key: str) -> int:
     """Read the pair that was handed in, and try it at Gong; gives its version."""
-    vault = _as_worker()
-    version, pair = _pair(vault, key)
+    version, pair = _pair(key)
     probe(pair)
     return version
 
 
 def store_secret(key: str, version: int) -> int:
     """Make that version the current one by check-and-set; gives the pointer's revision."""
-    vault, path = _as_worker(), f"{MOUNT}/data/{key}/pointer"
-    known = vault.get(path)
-    revision = 0 if known.status_code == httpx.codes.NOT_FOUND else _data(known)["metadata"]["version"]
-    pointer = {"current": version, "pending": None, "previous": None}
-    written = vault.post(path, json={"options": {"cas": revision}, "data": pointer})
+    path, pointer = f"{MOUNT}/data/{key}/pointer", {"current": version, "pending": None, "previous": None}
+    with _as_worker() as vault:
+        known = vault.get(path)
+        revision = 0 if known.status_code == httpx.codes.NOT_FOUND else _data(known)["metadata"]["version"]
+        written = vault.post(path, json={"options": {"cas": revision}, "data": pointer})
     return int(_data(written)["version"])
 
 
 def create_profile(key: str) -> str:
     """Find the profile by its name, else make it, and read it back; gives its id."""
     if not (found := _profiles_named(key)):
-        _, pair = _pair(_as_worker(), key)
+        _, pair = _pair(key)
         _stackone("POST", "/connector_profiles", json=pair | {"connector_key": "gong", "name": key, "scopes": SCOPES})
         found = _profiles_named(key)
     return str(found[0])
@@ -92,7 +91,7 @@ def link_account(key: str, profile: str) -> str:
 
 def test_connection(key: str, profile: str, account: str) -> None:
     """Try the pair once more, look at profile and account, and make one live call."""
-    _, pair = _pair(_as_worker(), key)
+    _, pair = _pair(key)
     probe(pair)
     if profile not in _profiles_named(key):
         raise RuntimeError(f"{key}: the profile is gone")
@@ -106,11 +105,11 @@ def test_connection(key: str, profile: str, account: str) -> None:
 def hand_in(key: str, pair: dict[str, str], token: str) -> None:
     """Try a pair at Gong, and keep it in Vault under a single-use token, as a person does who holds `token`."""
     probe(pair)
-    vault = _vault(token)
-    once = vault.post("auth/token/create/keyturn-intake", json={"num_uses": 1, "ttl": "60s"})
-    single_use = once.raise_for_status().json()["auth"]["client_token"]
+    with _vault(token) as vault:
+        once = vault.post("auth/token/create/keyturn-intake", json={"num_uses": 1, "ttl": "60s"}).raise_for_status()
     body = {"options": {"cas": 0}, "data": pair}
-    _vault(single_use).post(f"{MOUNT}/data/{key}/client", json=body).raise_for_status()
+    with _vault(once.json()["auth"]["client_token"]) as vault:
+        vault.post(f"{MOUNT}/data/{key}/client", json=body).raise_for_status()
 
 
 def consent(auth_link: str) -> None:
@@ -156,8 +155,9 @@ def _as_worker() -> httpx.Client:
     return _vault(answer["auth"]["client_token"])
 
 
-def _pair(vault: httpx.Client, key: str) -> tuple[int, dict[str, str]]:
-    kept = _data(vault.get(f"{MOUNT}/data/{key}/client"))
+def _pair(key: str) -> tuple[int, dict[str, str]]:
+    with _as_worker() as vault:
+        kept = _data(vault.get(f"{MOUNT}/data/{key}/client"))
     return int(kept["metadata"]["version"]), dict(kept["data"])
 
 
