@@ -108,6 +108,7 @@ class _Contest:
                 keys = list(self._keys("thousand", self._sizes.decisions))
                 found = thousand(self._place, system, keys, self._random, self._sizes.at_once)
                 self.found["thousand"] = found
+            self._place.settle()  # the stock worker, told to stop, leaves its runs saying Running for ever
             system.stop()
             system.close()
 

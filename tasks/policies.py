@@ -44,7 +44,7 @@ def _policy(tag: str, delays_s: list[float]) -> TaskPolicy:
         retry_delay_seconds=delays_s,
         retry_jitter_factor=0.3,
         retry_condition_fn=will_help,
-        tags=["keyturn", tag],
+        tags=[],
     )
 
 

@@ -1,5 +1,7 @@
 # One file for all three nodes; which node it is stands in BAO_RAFT_NODE_ID, BAO_API_ADDR and BAO_CLUSTER_ADDR.
 ui = true
+# A node that stands by may be behind: what was written a moment ago is read from the one that leads.
+disable_standby_reads = true
 
 storage "raft" {
   path                   = "/openbao/file"

@@ -5,13 +5,20 @@
 # which run under users of their own.
 set -eu
 domain=${1:?usage: secrets.sh DOMAIN}
+command -v openssl > /dev/null || { echo "secrets.sh needs openssl" >&2; exit 1; }
 cd "${SECRETS_FOLDER:-$(dirname "$0")}"
 mkdir -p secrets
 chmod 700 secrets
 cd secrets
 umask 077
 
-new() { [ ! -e "$1" ] && cat > "$1.new" && chmod "${2:-444}" "$1.new" && mv "$1.new" "$1" || true; }
+new() { # name, and mode; an empty secret is none: what made it has failed
+    [ ! -s "$1" ] || return 0
+    cat > "$1.new"
+    [ -s "$1.new" ] || { rm "$1.new"; echo "secrets.sh: nothing came for $1" >&2; return 1; }
+    chmod "${2:-444}" "$1.new"
+    mv -f "$1.new" "$1"
+}
 random() { openssl rand -hex 24; }
 
 random | tr -d '\n' | new postgres_password
@@ -27,11 +34,12 @@ echo "requirepass $(cat redis_password)" | new redis.conf
 new prefect-client.env 600 <<END
 PREFECT_API_AUTH_STRING=keyturn:$(cat prefect_login)
 END
+encryption_key=$(openssl rand -base64 32)
 new prefect-server.env 600 <<END
 PREFECT_SERVER_DATABASE_CONNECTION_URL=postgresql+asyncpg://prefect:$(cat prefect_password)@postgres/prefect
 PREFECT_SERVER_API_AUTH_STRING=keyturn:$(cat prefect_login)
 PREFECT_API_AUTH_STRING=keyturn:$(cat prefect_login)
-PREFECT_SERVER_ENCRYPTION_KEY=$(openssl rand -base64 32 | tr '+/' '-_')
+PREFECT_SERVER_ENCRYPTION_KEY=$(echo "$encryption_key" | tr '+/' '-_')
 PREFECT_SERVER_DOCKET_URL=redis://:$(cat redis_password)@redis:6379/1
 PREFECT_REDIS_MESSAGING_PASSWORD=$(cat redis_password)
 END

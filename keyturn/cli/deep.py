@@ -64,6 +64,7 @@ def _compared(ports: Ports) -> Compared:
         anchor=lambda: wiring.anchor_at_hand(*at_hand),
         clock=ports.clock,
         filed=_filed(ports),
+        mount=ports.settings.vault.mount,
     ).compare()
 
 

@@ -51,13 +51,18 @@ class Safekeeping:
             raise
 
     def promote(self, execution: Execution, ref: CredentialRef) -> Pointer:
-        """Write the pointer so that `ref` is CURRENT, the former one PREVIOUS, and nothing PENDING."""
+        """Write the pointer so that `ref` is CURRENT, the former one PREVIOUS, and nothing PENDING.
+
+        The pointer's grace is of the PREVIOUS before: of a new one it says nothing, so it goes (invariant 4).
+        """
         pointer = self.secrets.pointer(execution.key)
         if pointer.current == ref and pointer.pending is None:
             return pointer
         refuse_older(pointer, ref, execution)
         self.secrets.read(ref)
-        wanted = replace(pointer, current=ref, pending=None, previous=_former(pointer, ref))
+        former = _former(pointer, ref)
+        ends = pointer.grace_ends_at if former == pointer.previous else ""
+        wanted = replace(pointer, current=ref, pending=None, previous=former, grace_ends_at=ends)
         return self.secrets.write_pointer(execution.key, _signed(wanted, execution))
 
     def _fetched(self, work: Work, execution: Execution) -> dict[str, object]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 from keyturn.domain.inconsistency import Compared, Inconsistency, Store
 from keyturn.domain.integration import IntegrationKey
@@ -29,7 +30,8 @@ from keyturn.services.deep_check.in_vault import InVault
 from keyturn.services.deep_check.told import Told, told
 from keyturn.services.trail import verify
 
-Asked = Callable[[], Sequence[Says]]
+T = TypeVar("T")
+Asked = Callable[[], Iterable[Says]]
 _ANCHOR = (
     "If the ledger was restored, rows are lost for good: note which (`keyturn audit`), have an administrator "
     "delete Vault's head (`vault kv metadata delete keyturn/audit/head`), then keep the restored trail's: "
@@ -45,6 +47,7 @@ class DeepCheck:
         anchor: where the trail's head is kept; asking for it may fail.
         filed: the integrations that have a manifest file, and the name of their profile: a ledger that went back may
             not know of them.
+        mount: of Vault, for the commands that remedies name.
     """
 
     ledger: Ledger
@@ -57,6 +60,7 @@ class DeepCheck:
     anchor: Callable[[], Anchor]
     clock: Clock
     filed: Mapping[IntegrationKey, str]
+    mount: str = "keyturn"
 
     def compare(self) -> Compared:
         """Compare, read-only.
@@ -77,7 +81,7 @@ class DeepCheck:
 
     def _about(self, key: IntegrationKey, once: Once) -> Iterator[Inconsistency]:
         try:
-            known = told(self.ledger, key, self.filed.get(key, ""))
+            known = told(self.ledger, key, self.filed.get(key, ""), self.mount)
         except KeyturnError as error:
             yield _unknown(str(key), Store.LEDGER, error)
             return
@@ -88,10 +92,10 @@ class DeepCheck:
         now = self.clock.now()
         yield Store.VAULT, InVault(known, self.secrets, self.versions, now).compare
         yield Store.PREFECT, partial(self._in_prefect, known, once)
-        yield Store.STACKONE, lambda: InStackOne(known, self.hub, once.profiles()).compare()
+        yield Store.STACKONE, lambda: InStackOne(known, self.hub, once.profiles(known)).compare()
 
     def _in_prefect(self, known: Told, once: Once) -> Sequence[Says]:
-        return InPrefect(known, self.runs, once.living(), self.clock.now()).compare()
+        return InPrefect(known, self.runs, once.living(known.key), self.clock.now()).compare()
 
     def _trail(self) -> Sequence[Says]:
         verified = verify(self.trail, self.anchor)
@@ -108,35 +112,53 @@ class Once:
     def __init__(self, run_list: RunList, hub: ConnectorHub) -> None:
         self.run_list = run_list
         self._hub = hub
-        self._kept: dict[str, Sequence[LivingRun] | Sequence[Profile] | KeyturnError] = {}
+        self._runs: Mapping[str, list[LivingRun]] | KeyturnError | None = None
+        self._profiles: Mapping[str, list[Profile]] | KeyturnError | None = None
 
-    def living(self) -> Sequence[LivingRun]:
-        """Every run that has not ended."""
-        return self._once("runs", self.run_list.living)  # type: ignore[return-value]  # what was kept under that name
+    def living(self, key: IntegrationKey) -> Sequence[LivingRun]:
+        """Every run of an integration that has not ended."""
+        if self._runs is None:
+            self._runs = _kept(lambda: _by(self.run_list.living(), lambda run: {run.key}))
+        return _or_raise(self._runs).get(str(key), [])
 
-    def profiles(self) -> Sequence[Profile]:
-        """Every profile of the connector."""
-        return self._once("profiles", lambda: self._hub.profiles(CONNECTOR))  # type: ignore[return-value]  # as above
-
-    def _once(
-        self, name: str, ask: Callable[[], Sequence[LivingRun] | Sequence[Profile]]
-    ) -> Sequence[LivingRun] | Sequence[Profile]:
-        if name not in self._kept:
-            try:
-                self._kept[name] = ask()
-            except KeyturnError as error:
-                self._kept[name] = error
-        kept = self._kept[name]
-        if isinstance(kept, KeyturnError):
-            raise kept
-        return kept
+    def profiles(self, known: Told) -> Sequence[Profile]:
+        """The profiles that have an integration's name, and the one that its receipts name."""
+        if self._profiles is None:
+            self._profiles = _kept(lambda: _by(self._hub.profiles(CONNECTOR), lambda p: {f"id {p.id}", p.name}))
+        found = _or_raise(self._profiles)
+        named, written = found.get(known.profile_name, []), found.get(f"id {known.profile_id}", [])
+        return [*named, *(p for p in written if p not in named)]
 
 
-def _asked(key: str, store: Store, compare: Asked) -> list[Inconsistency]:
+def _kept(ask: Callable[[], T]) -> T | KeyturnError:
     try:
-        return [Inconsistency(key, store, known=True, found=found, remedy=remedy) for found, remedy in compare()]
+        return ask()
     except KeyturnError as error:
-        return [_unknown(key, store, error)]
+        return error
+
+
+def _or_raise(kept: T | KeyturnError) -> T:
+    if isinstance(kept, KeyturnError):
+        raise kept
+    return kept
+
+
+def _by(listed: Iterable[T], names: Callable[[T], set[str]]) -> dict[str, list[T]]:
+    """An index: a fleet has thousands, and each is looked up for each integration."""
+    found: dict[str, list[T]] = {}
+    for one in listed:
+        for name in names(one):
+            found.setdefault(name, []).append(one)
+    return found
+
+
+def _asked(key: str, store: Store, compare: Asked) -> Iterator[Inconsistency]:
+    """What is found; if the store stops answering on the way, what came before is kept, and the rest is unknown."""
+    try:
+        for found, remedy in compare():
+            yield Inconsistency(key, store, known=True, found=found, remedy=remedy)
+    except KeyturnError as error:
+        yield _unknown(key, store, error)
 
 
 def _unknown(key: str, store: Store, error: KeyturnError) -> Inconsistency:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from keyturn.domain.attempt import Attempt, AttemptKind, AttemptState
 from keyturn.domain.gate import GateState
@@ -20,7 +21,7 @@ class InPrefect:
     """What the ledger says of an integration, and Prefect beside it.
 
     Attributes:
-        living: every run that has not ended.
+        living: the runs that have not ended, of this integration or of all.
     """
 
     told: Told
@@ -44,7 +45,7 @@ class InPrefect:
             if self.now >= active.started_at + _TO_BEGIN:
                 yield "the attempt under way has no run", anew
             return
-        run, state = str(active.flow_run_id), self.runs.state(active.flow_run_id)
+        run, state = str(active.flow_run_id), self._state(active, active.flow_run_id)
         if state is RunState.UNKNOWN:
             yield f"Prefect does not know run {run}, which carries the attempt: it is older than the ledger", anew
         elif state is RunState.ENDED:
@@ -52,6 +53,12 @@ class InPrefect:
         elif state is RunState.SUSPENDED and not self._asks(active):
             wake = "The watch wakes it within minutes; at once: press Resume on the run's page in Prefect."
             yield f"run {run} is suspended, and the ledger asks nothing: Prefect is older than the ledger", wake
+
+    def _state(self, active: Attempt, run: UUID) -> RunState:
+        """As it was listed, if that is as it must be: a fleet has thousands, and only the odd one is asked for."""
+        listed = next((r.state for r in self.living if r.id == run), RunState.UNKNOWN)
+        fine = listed in (RunState.RUNNING, RunState.MOVING) or (listed is RunState.SUSPENDED and self._asks(active))
+        return listed if fine else self.runs.state(run)
 
     def _asks(self, active: Attempt) -> bool:
         return any(g.attempt_id == active.id and g.state is GateState.OPEN for g in self.told.gates)

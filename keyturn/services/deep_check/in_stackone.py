@@ -10,10 +10,9 @@ from keyturn.domain.gate import GateKind
 from keyturn.domain.profile import Profile
 from keyturn.errors import VendorRefusedError
 from keyturn.ports import ConnectorHub
-from keyturn.services.deep_check.told import Told
+from keyturn.services.deep_check.told import WRITES, Told
 
 Says = tuple[str, str]
-_WRITES = (Stage.CREATE_PROFILE, Stage.APPLY, Stage.ROLL_BACK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,20 +20,22 @@ class InStackOne:
     """What the ledger says of an integration, and StackOne beside it.
 
     Attributes:
-        profiles: all of the connector's.
+        profiles: those of its name, and the one of its receipts, or more.
     """
 
     told: Told
     hub: ConnectorHub
     profiles: Sequence[Profile]
 
-    def compare(self) -> list[Says]:
-        """What does not belong together: found and remedy.
+    def compare(self) -> Iterator[Says]:
+        """What does not belong together: found and remedy, one by one; an error comes after what was found before it.
 
         Raises:
             TransientError: StackOne did not answer.
         """
-        return [*self._doubled(), *self._profile(), *self._account()]
+        yield from self._doubled()
+        yield from self._profile()
+        yield from self._account()
 
     @property
     def _named(self) -> list[Profile]:
@@ -49,7 +50,7 @@ class InStackOne:
             )
 
     def _profile(self) -> Iterator[Says]:
-        written = self.told.newest(*_WRITES)
+        written = self.told.newest(*WRITES)
         if written is None:
             if self._named and not self.told.waits_at(GateKind.STACKONE_FORM):
                 yield (

@@ -32,8 +32,8 @@ class InVault:
     versions: PairVersions
     now: datetime
 
-    def compare(self) -> list[Says]:
-        """What does not belong together: found and remedy.
+    def compare(self) -> Iterator[Says]:
+        """What does not belong together: found and remedy, one by one; an error comes after what was found before it.
 
         Raises:
             TransientError: Vault did not answer.
@@ -44,11 +44,16 @@ class InVault:
         except VendorRefusedError as error:
             if error.subject != f"{self.told.key} pointer":
                 raise
-            return [(f"the pointer is lost: {error.problem}", error.remedy)]
+            yield f"the pointer is lost: {error.problem}", error.remedy
+            return
+        yield from self._numbers(pointer)
         kept = self.versions.versions(self.told.key)
-        found = [*self._numbers(pointer), *self._current(pointer), *self._on_its_way(pointer, kept)]
-        found += [*self._unheard(pointer, kept), *self._readable(pointer), *self._reserved(pointer)]
-        return [*found, *self._clocks(pointer)]
+        yield from self._current(pointer)
+        yield from self._on_its_way(pointer, kept)
+        yield from self._unheard(pointer, kept)
+        yield from self._reserved(pointer)
+        yield from self._clocks(pointer)
+        yield from self._readable(pointer)  # last, for it reads the pairs themselves and may fail
 
     def _numbers(self, pointer: Pointer) -> Iterator[Says]:
         writer = next((a for a in self.told.attempts if str(a.id) == pointer.attempt_id), None)

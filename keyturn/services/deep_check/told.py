@@ -13,6 +13,7 @@ from keyturn.domain.integration import IntegrationKey
 from keyturn.ports import Ledger
 from keyturn.services.stage import credential_ref
 
+WRITES = (Stage.CREATE_PROFILE, Stage.APPLY, Stage.ROLL_BACK)
 _HANDED_IN = (GateKind.GONG_ADMIN, GateKind.GONG_ROTATION)
 
 
@@ -25,6 +26,7 @@ class Told:
         receipts: of each attempt, in stage order.
         gates: all of them, oldest first.
         profile_name: of the manifest that was registered last, or of the file's; empty when neither is there.
+        mount: of Vault, where the pairs are.
     """
 
     key: IntegrationKey
@@ -32,6 +34,7 @@ class Told:
     receipts: Mapping[UUID, Sequence[Receipt]]
     gates: Sequence[Gate]
     profile_name: str
+    mount: str = "keyturn"
 
     @property
     def active(self) -> Attempt | None:
@@ -86,6 +89,12 @@ class Told:
             return None
         return CredentialRef(_path(mine[-1]), int(str(mine[-1].answer["version"])), str(mine[-1].answer["fingerprint"]))
 
+    @property
+    def profile_id(self) -> str:
+        """Of the profile that was written last; empty when none was."""
+        written = self.newest(*WRITES)
+        return str(written.body["profile_id"]) if written else ""
+
     def waits_at(self, *kinds: GateKind) -> bool:
         """Whether the active attempt asks for one of these."""
         return any(g.kind in kinds and g.state is GateState.OPEN for g in self.gates)
@@ -97,7 +106,7 @@ class Told:
                     yield receipt
 
 
-def told(ledger: Ledger, key: IntegrationKey, profile_name: str) -> Told:
+def told(ledger: Ledger, key: IntegrationKey, profile_name: str, mount: str = "keyturn") -> Told:
     """Read it.
 
     Raises:
@@ -107,7 +116,7 @@ def told(ledger: Ledger, key: IntegrationKey, profile_name: str) -> Told:
     receipts = {a.id: ledger.receipts(a.id) for a in attempts}
     sealed = ledger.registered(key)
     name = sealed.manifest.profile_name if sealed else profile_name
-    return Told(key, attempts, receipts, ledger.gates(key=key, only_open=False), name)
+    return Told(key, attempts, receipts, ledger.gates(key=key, only_open=False), name, mount)
 
 
 def _put_in_use(receipt: Receipt, attempt: Attempt) -> bool:
