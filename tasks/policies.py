@@ -2,7 +2,7 @@
 
 This is the only retry layer. The question "will trying again help?" is answered by the error's type, and a server's
 `Retry-After` is honoured by the vendor budget in `keyturn.clients.budget`, which lets no call through before that.
-There are no task timeouts: each call below a task has its own, and Prefect can only interrupt a synchronous task by
+There are no tags: Prefect asks for the concurrency limits of each, at every task. There are no task timeouts: each call below a task has its own, and Prefect can only interrupt a synchronous task by
 raising in the middle of it, which could leave an effect without its receipt.
 """
 
@@ -27,7 +27,6 @@ class TaskPolicy(TypedDict):
     retry_delay_seconds: list[float]
     retry_jitter_factor: float
     retry_condition_fn: Any
-    tags: list[str]
 
 
 def will_help(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
@@ -35,7 +34,7 @@ def will_help(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     return isinstance(state.data, TransientError)
 
 
-def _policy(tag: str, delays_s: list[float]) -> TaskPolicy:
+def _policy(delays_s: list[float]) -> TaskPolicy:
     return TaskPolicy(
         persist_result=False,  # a persisted result is an unencrypted pickle; receipts in the ledger take its place
         cache_policy=NO_CACHE,
@@ -44,9 +43,8 @@ def _policy(tag: str, delays_s: list[float]) -> TaskPolicy:
         retry_delay_seconds=delays_s,
         retry_jitter_factor=0.3,
         retry_condition_fn=will_help,
-        tags=[],
     )
 
 
-LEDGER = _policy("ledger", [0.5, 2, 5, 10, 20, 30])
-VENDOR = _policy("vendor", [1, 3, 8, 20, 45, 90])
+LEDGER = _policy([0.5, 2, 5, 10, 20, 30])
+VENDOR = _policy([1, 3, 8, 20, 45, 90])
