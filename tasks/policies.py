@@ -2,7 +2,8 @@
 
 This is the only retry layer. The question "will trying again help?" is answered by the error's type, and a server's
 `Retry-After` is honoured by the vendor budget in `keyturn.clients.budget`, which lets no call through before that.
-There are no tags: Prefect asks for the concurrency limits of each, at every task. There are no task timeouts: each call below a task has its own, and Prefect can only interrupt a synchronous task by
+There are no tags: Prefect asks for the concurrency limits of each, at every task.
+There are no task timeouts: each call below a task has its own, and Prefect can only interrupt a synchronous task by
 raising in the middle of it, which could leave an effect without its receipt.
 """
 

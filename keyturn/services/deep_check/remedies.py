@@ -43,6 +43,6 @@ def _out_of_vault(told: Told, version: int) -> str:
     # `kv get` looks for its field in the data, which a wrapped answer has not: `read` asks for the path itself.
     read = f"vault read -wrap-ttl=5m -field=wrapping_token {told.mount}/data/{told.key}/client version={version}"
     return (
-        "Gong shows a secret once, and Vault has it, so hand it in out of Vault. An operator wraps it for five minutes: `"
+        "Gong shows a secret once, and Vault has it, so hand it in out of Vault. An operator wraps it for 5 minutes: `"
         f"{read}`; whoever hands pairs in (group gong_admin) then runs `keyturn submit {told.key} --wrapped`."
     )
