@@ -29,6 +29,10 @@ worker sleeps for hours."""
 GIVE: Final = 0.045
 """By how much longer than the vendor's window a slot is kept: 1 / 1.045 is 95.7 % of the vendor's limit."""
 
+_STALE: Final = 3
+"""So many slots are given up because they were over before they could be used. After that a call leaves late: the way
+to the ledger is too long for slots to be fresh, and a 429 that is heeded is better than no call at all."""
+
 _HEARSAY_S: Final = 0.5  # so old may be what is known of a pause
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 _DAY_S: Final = 86_400
@@ -90,15 +94,16 @@ class Budget:
             RateLimitedError: the wait would be longer than `PATIENCE_S`; `retry_after_s` says how long.
             TransientError: slots cannot be had now, so no call may be made.
         """
-        budget, end = self._called(company), self._now() + PATIENCE_S
+        budget, end, stale = self._called(company), self._now() + PATIENCE_S, 0
         while True:
             asked = self._now()
             taken = self._take(budget, max(0.0, end - asked))
             if taken.wait_s > 0:
                 self._clock.sleep(taken.wait_s)
             leave_by = asked + taken.wait_s + self._fresh_s
-            if self._now() <= leave_by and self._stands(budget, taken):
-                return leave_by
+            if (self._now() <= leave_by or stale >= _STALE) and self._stands(budget, taken):
+                return max(leave_by, self._now() + self._fresh_s)
+            stale += 1
             if self._now() > end:
                 raise self._spent(_HEARSAY_S)
 

@@ -55,6 +55,7 @@ class ServerLink:
         self._running: dict[str, Forked] = {}
         self._reader = asyncio.create_task(self._read(), name="fork server")
         self._watchers: set[asyncio.Task[None]] = set()
+        self._one_at_a_time = asyncio.Lock()  # two that send at once on one socket lose each other's lines
 
     @property
     def pid(self) -> int:
@@ -108,12 +109,17 @@ class ServerLink:
         await asyncio.to_thread(_reaped, self._process)
 
     async def _say(self, message: bytes) -> None:
-        if not self.alive:
-            raise ServerGoneError
-        try:
-            await asyncio.get_running_loop().sock_sendall(self._link, message)
-        except OSError:
-            raise ServerGoneError from None
+        async with self._one_at_a_time:
+            if not self.alive:
+                raise ServerGoneError
+            try:
+                await asyncio.get_running_loop().sock_sendall(self._link, message)
+            except OSError:
+                raise ServerGoneError from None
+            except asyncio.CancelledError:
+                with suppress(OSError):  # half a line may be out, after which the server would understand nothing more
+                    self._link.shutdown(socket.SHUT_RDWR)
+                raise
 
     async def _read(self) -> None:
         try:

@@ -8,6 +8,7 @@ import pkgutil
 import site
 import sys
 import sysconfig
+import time
 import traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -65,6 +66,7 @@ def sources(since: float) -> dict[str, int]:
     The standard library is left out, and of what is installed beside it only the folders count: an installation adds
     and removes entries there. Everything else is looked at file by file, so an editable install is noticed too.
     What was changed after `since` (when importing began) may have been read before: it gets 0, so it counts as changed.
+    What claims to be from the future would do so for ever, and is taken as it is.
     """
     installed = {Path(folder) for folder in (*site.getsitepackages(), sysconfig.get_path("purelib"))}
     known = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
@@ -72,7 +74,7 @@ def sources(since: float) -> dict[str, int]:
     outside = {file for file in files if not file.is_relative_to(sysconfig.get_path("stdlib"))}
     own = {file for file in outside if not any(file.is_relative_to(folder) for folder in installed)}
     times = {str(path): changed_at(str(path)) for path in own | installed}
-    return {path: at if at <= since * 1e9 else 0 for path, at in times.items() if at}
+    return {path: at if not since * 1e9 < at <= time.time_ns() else 0 for path, at in times.items() if at}
 
 
 def changed_at(path: str) -> int:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -14,6 +16,8 @@ from prefect.client.schemas.objects import FlowRun
 from keyturn.worker.forked import Forked
 from keyturn.worker.intent import Intent, Intents
 from keyturn.worker.servers import Servers
+
+_DEAD_WITHIN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class Running:
         self._servers = servers
         self._intents = intents
         self._all: dict[str, Execution] = {}
+        self._stopping: dict[str, asyncio.Future[None]] = {}
 
     def __iter__(self) -> Iterator[Execution]:
         """Oldest first."""
@@ -79,6 +84,7 @@ class Running:
             return 0 if self._intents.is_concluded(name) else code
         finally:
             self._all.pop(name, None)
+            self._stopping.pop(name, None)
             self._intents.forget(name)
 
     async def settle(self, within_s: float) -> None:
@@ -88,12 +94,26 @@ class Running:
             await asyncio.wait(ends, timeout=within_s)
 
     async def stop(self, execution: Execution, intent: Intent, grace_s: float) -> None:
-        """Bring an execution to its end, gently if its process understands why, and wait until it is dead."""
-        process = execution.process
+        """Bring an execution to its end, gently if its process understands why, and wait until it is dead.
+
+        It is stopped once: whoever asks while it is being stopped waits for that.
+        """
+        name = execution.process.id
+        if name not in self._stopping:
+            self._stopping[name] = asyncio.ensure_future(self._stopped(execution.process, intent, grace_s))
+        await asyncio.shield(self._stopping[name])
+
+    async def _stopped(self, process: Forked, intent: Intent, grace_s: float) -> None:
         understood = await self._intents.tell(process.id, intent)
         if understood or intent is Intent.CANCEL:
             await self._servers.signal(process, signal.SIGTERM)
             await asyncio.wait([process.end], timeout=grace_s)
         if not process.end.done():
             await self._servers.signal(process, signal.SIGKILL)
-        await asyncio.wait([process.end])
+        await asyncio.wait([process.end], timeout=_DEAD_WITHIN_S)
+        if not process.end.done():  # the fork server hangs, and neither kills nor tells
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
+            await asyncio.wait([process.end], timeout=_DEAD_WITHIN_S)
+        if not process.end.done():
+            process.end.set_result(None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
@@ -10,6 +11,8 @@ from prefect.client.schemas.responses import SetStateStatus
 from prefect.exceptions import ObjectNotFound
 from prefect.states import AwaitingRetry, Cancelled
 
+_KEPT_AFTER_S = (0.0, 0.05, 0.2, 0.75)
+
 
 async def look(client: PrefectClient, run: UUID) -> FlowRun | None:
     """The run as it is now; `None` when it was deleted."""
@@ -17,6 +20,16 @@ async def look(client: PrefectClient, run: UUID) -> FlowRun | None:
         return await client.read_flow_run(run)
     except ObjectNotFound:
         return None
+
+
+async def is_cancelling(client: PrefectClient, run: UUID) -> bool:
+    """Whether it is to be cancelled; asked a few times, since an event may come before its state is kept."""
+    for wait_s in _KEPT_AFTER_S:
+        await asyncio.sleep(wait_s)
+        now = await look(client, run)
+        if now is None or (now.state is not None and now.state.is_cancelling()):
+            return now is not None
+    return False
 
 
 async def put_back(client: PrefectClient, run: FlowRun) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 from uuid import UUID
@@ -16,7 +17,9 @@ from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventNam
 _PREFIX = "prefect.flow-run."
 _JITTER_S = 0.01
 _AGAIN_AFTER_S = (0.02, 0.05, 0.2, 0.6)
+_WANTED_FOR_S = 1.5  # longer, it is another worker's
 _BACKOFF_S = (0.2, 30.0)
+_STEADY_S = 10.0  # a stream that was heard for so long is none that breaks off at once
 
 
 class Waking:
@@ -38,7 +41,7 @@ class Waking:
         logger: logging.Logger | logging.LoggerAdapter[logging.Logger],
     ) -> None:
         self._poll, self._cancel, self._logger = poll, cancel, logger
-        self._wanted: set[UUID] = set()
+        self._wanted: dict[UUID, float] = {}
         self._due = asyncio.Event()
         self._cancelling: set[asyncio.Task[None]] = set()
 
@@ -60,9 +63,11 @@ class Waking:
             try:
                 async with get_events_subscriber(filter=_about(pool), reconnection_attempts=0) as events:
                     self.now()  # what happened in between was not heard
-                    wait_s = _BACKOFF_S[0]
+                    connected = time.monotonic()
                     async for event in events:
                         self._heard(event)
+                        if time.monotonic() - connected > _STEADY_S:
+                            wait_s = _BACKOFF_S[0]
             except Exception as error:  # noqa: BLE001  whatever it is, polling goes on and the stream is tried again
                 self._logger.debug("The event stream broke off (%s)", type(error).__name__)
             await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311  not all workers at once
@@ -75,16 +80,18 @@ class Waking:
             self._cancelling.add(task)
             task.add_done_callback(self._cancelling.discard)
         else:
-            self._wanted.add(run)
+            self._wanted[run] = time.monotonic()
             self.now()
 
     async def _ask(self) -> None:
         self._due.clear()
-        wanted, self._wanted = self._wanted, set()
         for wait_s in (0.0, *_AGAIN_AFTER_S):
             await asyncio.sleep(wait_s)
-            wanted -= await self._asked()
-            if not wanted or self._due.is_set():
+            taken, now = await self._asked(), time.monotonic()
+            self._wanted = {
+                run: at for run, at in self._wanted.items() if run not in taken and now - at < _WANTED_FOR_S
+            }
+            if not self._wanted or self._due.is_set():
                 return  # what is due now asks again, for these too
 
     async def _asked(self) -> set[UUID]:

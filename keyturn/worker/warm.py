@@ -52,6 +52,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         self._told = _settings()
         self._closing = False
         self._handed_back: set[Execution] = set()
+        self._unsaid: set[UUID] = set()  # stopped in order to be cancelled, which Prefect may not know yet
         self._beginning: set[asyncio.Future[Execution]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -85,7 +86,12 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
             if "borrower" not in str(error):
                 raise
         await self._make_way()
-        return await super().get_and_submit_flow_runs()
+        try:
+            return await super().get_and_submit_flow_runs()
+        except RuntimeError as error:
+            if "borrower" not in str(error):
+                raise
+            return []  # its process has ended and is being judged; the end asks again
 
     async def run(
         self,
@@ -120,12 +126,12 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
     async def teardown(self, *exc_info: Any) -> None:  # noqa: ANN401, ARG002  Prefect's own
         """Take nothing more, let short work finish, hand the rest back, and only then go."""
         self._closing = True
+        if self._beginning:  # a process that is being forked is not left alone with its run
+            await asyncio.wait(self._beginning, timeout=_TEARDOWN_WITHIN_S)
+        await self._running.settle(self._told.grace_s)  # who wants to cancel is heard meanwhile
+        await asyncio.gather(*(self._hand_back(execution) for execution in self._running))
         for task in self._tasks:
             task.cancel()
-        if self._beginning:  # a process that is being forked is not left alone with its run
-            await asyncio.wait(self._beginning)
-        await self._running.settle(self._told.grace_s)
-        await asyncio.gather(*(self._hand_back(execution) for execution in self._running))
         with anyio.move_on_after(_TEARDOWN_WITHIN_S):
             await super().teardown(None, None, None)  # not with the interruption: what is left is Prefect's reports
         await self._intents.__aexit__(None, None, None)
@@ -177,20 +183,35 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         await self._running.stop(execution, Intent.RESCHEDULE, _HAND_BACK_GRACE_S)
         try:
             now = await states.look(self.client, execution.run)
-            if now is not None and execution.is_its(now) and await states.put_back(self.client, now):
+            if now is None or not execution.is_its(now) or await states.cancelled(self.client, now):
+                return
+            if await states.put_back(self.client, now):
                 self._logger.info("Handed back: %s", execution.run)
         except Exception:  # whatever it is, the others are to be handed back all the same
             self._logger.exception("Not handed back, the watch will find it: %s", execution.run)
 
     async def _cancel(self, run: UUID) -> None:
-        for execution in self._running.of(run):
-            await self._running.stop(execution, Intent.CANCEL, _CANCEL_GRACE_S)
-            now = await states.look(self.client, run)
-            if now is not None:
-                await states.cancelled(self.client, now)
+        """End a run's processes, if it is to be cancelled: of events, old ones are told again."""
+        try:
+            if not self._running.of(run) or not await states.is_cancelling(self.client, run):
+                return
+            self._unsaid.add(run)
+            for execution in self._running.of(run):
+                await self._running.stop(execution, Intent.CANCEL, _CANCEL_GRACE_S)
+            await self._say_cancelled(run)
+        except Exception as error:  # noqa: BLE001  whatever it is, the next look at all runs tries again
+            self._logger.warning("Not cancelled yet (%s): %s", type(error).__name__, run)
+
+    async def _say_cancelled(self, run: UUID) -> None:
+        now = await states.look(self.client, run)
+        if now is not None:
+            await states.cancelled(self.client, now)
+        self._unsaid.discard(run)
 
     async def _cancel_unheard(self) -> None:
-        """Look whether a run is to be cancelled whose event was not heard."""
+        """Look whether a run is to be cancelled whose event was not heard, or was and could not be told."""
+        for run in [run for run in self._unsaid if not self._running.of(run)]:
+            await self._say_cancelled(run)
         for execution in self._running:
             now = await states.look(self.client, execution.run)
             if now is not None and now.state is not None and now.state.is_cancelling():

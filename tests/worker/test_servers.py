@@ -18,6 +18,7 @@ from prefect.logging.loggers import get_logger
 from keyturn.settings import WorkerSettings
 from keyturn.worker.forked import Forked, until_ready
 from keyturn.worker.intent import Intent, Intents
+from keyturn.worker.preloading import changed_at, preload, sources
 from keyturn.worker.running import Execution, Running
 from keyturn.worker.servers import Servers
 from keyturn.worker.wire import Order
@@ -118,3 +119,32 @@ def test_a_killed_server_is_replaced_and_its_process_is_seen_to_its_end(tmp_path
             assert await ended(process) is None
 
     asyncio.run(kill())
+
+
+def test_a_burst_of_runs_is_forked_to_the_last(tmp_path: Path) -> None:
+    """Many orders at once are more than the socket takes at once: none is lost, and none hangs."""
+
+    async def fork() -> None:
+        async with servers() as some:
+            await until_ready(await some.refresh())
+            many = [order(tmp_path, "true") for _ in range(120)]
+            for one in many:
+                one.environment["PADDING"] = "x" * 8000
+            processes = await asyncio.wait_for(asyncio.gather(*(some.fork(one) for one in many)), 100)
+            assert {await ended(process) for process in processes} == {0}
+
+    asyncio.run(fork())
+
+
+def test_a_file_from_the_future_has_changed_only_when_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock that was set back must not have every poll start another server."""
+    file = tmp_path / "from_the_future.py"
+    file.write_text("")
+    later = time.time() + 3600
+    os.utime(file, (later, later))
+    monkeypatch.syspath_prepend(tmp_path)
+    assert preload([file.stem]) == []
+    found = sources(time.time())
+    assert found[str(file)] == changed_at(str(file)) != 0

@@ -34,6 +34,19 @@ def test_a_worker_that_is_told_to_stop_lets_short_work_finish_and_hands_the_rest
     assert old[-1] < new[0]
 
 
+def test_who_cancels_a_run_of_a_worker_that_is_leaving_is_heard(up: Any) -> None:
+    """The run ends as Cancelled, and says Cancelling no longer than it takes."""
+    with _alone(up, "leaving at last", KEYTURN_WORKER__GRACE_S="8") as leaving:
+        run = up.start("last", file=str(up.file("cancelled while leaving")))
+        process = up.process(run)
+        up.until(lambda: up.marks(up.file("cancelled while leaving")), "it is at work")
+        leaving.process.send_signal(signal.SIGTERM)
+        up.api.post(f"/flow_runs/{run}/set_state", json={"state": {"type": "CANCELLING"}}).raise_for_status()
+        up.ends(run, "Cancelled")
+        leaving.process.wait(timeout=60)
+        assert not process.is_running()
+
+
 def test_kill_9_of_the_worker_leaves_its_run_alive(up: Any) -> None:
     """As with Prefect's own worker: the run goes on as an orphan, and says itself how it ended."""
     with _alone(up, "killed") as worker:

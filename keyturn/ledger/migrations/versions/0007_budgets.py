@@ -26,6 +26,10 @@ BEGIN
         INSERT INTO budgets (budget, taken, last_at) VALUES (which, 0, clock_timestamp()) ON CONFLICT DO NOTHING;
     END LOOP;
     present := clock_timestamp();  -- not now(): that is from before the wait for the lock
+    IF mine.last_at > present + interval '10 minutes' THEN  -- further ahead than anybody waits: the clock was set back
+        UPDATE slots s SET at = present WHERE s.budget = which AND s.at > present;
+        mine.last_at := present;
+    END IF;
     SELECT greatest(present, mine.last_at, mine.paused_until, max(s.at + make_interval(secs => w.span)))
         INTO slot_at FROM unnest(calls, spans) AS w (calls, span)
         LEFT JOIN slots s ON s.budget = which AND s.n = mine.taken + 1 - w.calls;
