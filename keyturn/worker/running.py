@@ -26,11 +26,13 @@ class Execution:
 
     Attributes:
         began: how often the run had been running before; Prefect counts it up when the process reports Running.
+        place_before: where Prefect had noted it before, which stays there until the worker's note of `place` arrives.
     """
 
     run: UUID
     began: int
     process: Forked
+    place_before: str | None = None
 
     @property
     def place(self) -> str:
@@ -48,7 +50,10 @@ class Execution:
             return False
         if now.run_count == self.began:
             return True
-        return not state.is_pending() and now.infrastructure_pid == self.place
+        if state.is_pending():
+            return False
+        noted = now.infrastructure_pid
+        return noted == self.place or (now.run_count == self.began + 1 and noted == self.place_before)
 
 
 class Running:

@@ -56,18 +56,22 @@ class Servers:
         Raises:
             UnavailableError: no server comes up.
         """
+        last: Exception | None = None
         for _ in range(_TRIES):
-            server = await self.refresh()
             try:
+                server = await self.refresh()
                 await until_ready(server)
                 process = await server.fork(order)
-            except (ServerGoneError, UnavailableError) as error:
-                self._logger.warning("The fork server ended before it forked (%s)", type(error).__name__)
+            except (ServerGoneError, UnavailableError, OSError) as error:
+                last = error
+                self._logger.warning("No process was forked: %s", str(error) or type(error).__name__)
                 await asyncio.sleep(_AGAIN_AFTER_S)
                 continue
             self._of[order.id] = server
             process.end.add_done_callback(lambda _: self._of.pop(order.id, None))
             return process
+        if isinstance(last, UnavailableError):
+            raise last  # which says why
         raise UnavailableError("fork server", "does not stay up", "Its own output, in the worker's, says why.")
 
     async def signal(self, process: Forked, number: int) -> None:

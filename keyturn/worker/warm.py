@@ -79,7 +79,8 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         """Ask for work and start it; also sees to it that the fork server is up to date."""
         if self._closing:
             return []
-        await self._servers.refresh()
+        with contextlib.suppress(OSError):  # no process to be had now: whoever forks says so, and tries again
+            await self._servers.refresh()
         try:
             return await super().get_and_submit_flow_runs()
         except RuntimeError as error:
@@ -151,7 +152,8 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         return await beginning
 
     async def _forked(self, flow_run: FlowRun, order: Order) -> Execution:
-        execution = Execution(flow_run.id, flow_run.run_count, await self._servers.fork(order))
+        process = await self._servers.fork(order)
+        execution = Execution(flow_run.id, flow_run.run_count, process, flow_run.infrastructure_pid)
         self._running.add(execution)
         return execution
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -38,6 +39,13 @@ def test_a_process_that_never_reported_running_is_to_blame(execution: Execution,
 def test_a_process_that_was_running_is_to_blame_as_long_as_the_run_is_noted_to_be_there(execution: Execution) -> None:
     """It has counted itself, and nobody after it."""
     assert execution.is_its(now(execution, StateType.RUNNING, 2))
+
+
+def test_a_process_is_to_blame_before_its_place_is_noted(execution: Execution) -> None:
+    """The worker's note comes after the process's own report, and may be lost."""
+    earlier = replace(execution, place_before="elsewhere:1")
+    assert earlier.is_its(now(earlier, StateType.RUNNING, 2, "elsewhere:1"))
+    assert not earlier.is_its(now(earlier, StateType.RUNNING, 2, "elsewhere:2"))
 
 
 @pytest.mark.parametrize("kind", [StateType.PAUSED, StateType.SCHEDULED, StateType.COMPLETED, StateType.CRASHED])

@@ -91,7 +91,7 @@ class Keeper(AbstractContextManager["Keeper"]):
         """The process started again; the dead one if that failed, so that it is tried once more."""
         try:
             child = begin()
-        except KeyturnError as error:
+        except (KeyturnError, OSError, ValueError) as error:  # no process to be had, or a file half written
             if not self._over.is_set():
                 self._say(f"{dead.name} does not start again: {error}")
             return dead

@@ -14,7 +14,7 @@ from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
-from keyturn.errors import UnavailableError, VendorRefusedError
+from keyturn.errors import KeyturnError, UnavailableError, VendorRefusedError
 from keyturn.sandbox.cluster.keeper import Keeper
 from keyturn.sandbox.openbao import Node, OpenBao, TlsFiles, administered, start_node, unsealed
 from keyturn.sandbox.processes import Child, Children
@@ -80,8 +80,13 @@ class Nodes:
         return None
 
     def _again(self, children: Children, node: Node) -> Child:
+        """Start it again; one that does not open, because the others are away, must not stay beside the next try."""
         child = start_node(children, node)
-        self._open(node, child)
+        try:
+            self._open(node, child)
+        except KeyturnError:
+            children.stop(child)
+            raise
         return child
 
     def _open(self, node: Node, child: Child) -> None:
