@@ -33,7 +33,7 @@ def check(
         typer.Option(
             "--newer-than",
             metavar="DURATION",
-            help="Of several, leave out what was looked at within so long: 90m, 36h.",
+            help="Of several, leave out what was found well within so long: 90m, 36h.",
         ),
     ] = "0",
     as_json: AsJson = False,

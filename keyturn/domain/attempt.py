@@ -115,6 +115,11 @@ class Terms:
     second: bool = False
 
     @property
+    def names(self) -> list[str]:
+        """Of those that hold."""
+        return [name for name, holds in asdict(self).items() if holds]
+
+    @property
     def can_go_back(self) -> bool:
         """Whether the old secret outlives the click in Gong."""
         return not (self.compromised or self.second)

@@ -155,6 +155,11 @@ class Health:
     blind: bool = False
 
     @property
+    def seen_at(self) -> datetime | None:
+        """When something was last looked at, and what was seen was kept."""
+        return max((o.at for o in self.observations), default=None)
+
+    @property
     def words(self) -> str:
         """In a word or a few: `never checked`, the raised causes, `unknown`, or `ok`."""
         if not self.observations:

@@ -130,9 +130,15 @@ def _once(group: list[Meant]) -> list[Meant]:
     files = [one for one in group if one.word.endswith(SUFFIXES)]
     if len(files) <= 1:
         return (files or group)[:1]
-    problem = f"{' and '.join(one.word for one in files)} are all about it"
+    problem = f"{' and '.join(_told_apart(files))} are all about it"
     fault = ManifestError(files[0].name, problem, "Keep one of them.")
     return [replace(one, fault=fault) for one in files]
+
+
+def _told_apart(files: list[Meant]) -> list[str]:
+    """Their names, if that tells them apart: whoever asks a console is not to know where things lie on its machine."""
+    names = [Path(one.word).name for one in files]
+    return names if len({*names}) == len(names) else [one.word for one in files]
 
 
 def _place(one: Meant) -> str:

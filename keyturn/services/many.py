@@ -36,8 +36,8 @@ def each(
         going |= {pool.submit(act, item): item for item in islice(left, at_once)}
         try:
             while going:
-                told = _tell_done(going, on_done)
-                more = islice(left, told if go_on() else 0)
+                _tell_done(going, on_done)
+                more = islice(left, at_once - len(going) if go_on() else 0)
                 going |= {pool.submit(act, item): item for item in more}
         except KeyboardInterrupt:
             while going:
@@ -45,9 +45,8 @@ def each(
             raise
 
 
-def _tell_done(going: dict[Future[_Result], _Item], on_done: Callable[[_Item, _Result], None]) -> int:
-    """Wait for one at least; says how many were done."""
+def _tell_done(going: dict[Future[_Result], _Item], on_done: Callable[[_Item, _Result], None]) -> None:
+    """Wait for one at least."""
     done, _ = wait(going, return_when=FIRST_COMPLETED)
     for future in done:
         on_done(going.pop(future), future.result())
-    return len(done)

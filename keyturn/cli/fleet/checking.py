@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from keyturn import wiring
 from keyturn.cli.fleet.round import Account, Outcome, What, bar
+from keyturn.domain.health import Outcome as Seen
 from keyturn.errors import RefusedError
 from keyturn.services.fleet_files import Meant
 
@@ -33,7 +34,7 @@ class Looking:
     Args:
         desk: who looks.
         at_once: how many at a time; `None` leaves that to the settings.
-        newer_than: those that were looked at within so long are left out.
+        newer_than: those that were found well within so long are left out.
         quiet: show no bar.
     """
 
@@ -72,14 +73,15 @@ class Looking:
         for one in meant:
             if one.name not in registered and one.name not in told:
                 told[one.name] = Outcome.failed(RefusedError(one.name, "was never onboarded", remedy))
-        return told | self._seen_lately()
+        return self._well_lately() | told
 
-    def _seen_lately(self) -> dict[str, Outcome]:
+    def _well_lately(self) -> dict[str, Outcome]:
+        """What was not well is looked at again: a command that goes on must not be green after a half that was red."""
         if not self.newer_than:
             return {}
         since = wiring.ports().clock.now() - self.newer_than
-        seen = ((line.key, line.checked_at) for line in self.desk.lines() if line.checked_at)
-        return {key: Outcome(What.DONE, f"looked at {at:%Y-%m-%d %H:%M} UTC") for key, at in seen if at > since}
+        seen = ((line.key, line.seen_at) for line in self.desk.lines() if line.seen_at and line.health == Seen.OK)
+        return {key: Outcome(What.DONE, f"found well {at:%Y-%m-%d %H:%M} UTC") for key, at in seen if at > since}
 
     def _outcome(self, one: Meant) -> Outcome:
         checked = self._done.get(one.name)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from keyturn.console.api.desk import Desk
 
 _DURATION = re.compile(r"(\d{1,6})([smhd]?)")
+_LONGEST = timedelta(days=3650)
 _UNITS = {"": "seconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -49,12 +50,15 @@ def duration(text: str) -> timedelta:
     """Read `90m`, `36h` or `7d`.
 
     Raises:
-        ConfigurationError: it is none.
+        ConfigurationError: it is none, or longer than ten years.
     """
     found = _DURATION.fullmatch(text)
     if found is None:
         raise ConfigurationError(text, "is not a duration", "Give a number with s, m, h or d, as in 90m.")
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    read = timedelta(**{_UNITS[found[2]]: int(found[1])})
+    if read > _LONGEST:
+        raise ConfigurationError(text, "is longer than ten years", "Give at most 3650d.")
+    return read
 
 
 def _with_key(one: Meant) -> Meant:

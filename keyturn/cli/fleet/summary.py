@@ -38,6 +38,7 @@ def document(account: Account) -> dict[str, Any]:
         "total": len(account.of),
         "counts": {what.value: count for what, count in account.counts.items()},
         "interrupted": account.interrupted,
+        "gave_up": account.gave_up,
         "integrations": [_told(one, outcome) for one, outcome in account.of],
     }
 

@@ -87,13 +87,7 @@ def from_status(response: requests.Response, call: Call, addr: str, policy_file:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return _unanswered(call, subject, f"failed ({status})")
     if status == HTTPStatus.FORBIDDEN and call.signs_in:
-        return VendorRefusedError(
-            subject,
-            f"does not let this pod's service account in at {call.path}",
-            "Compare KEYTURN_VAULT__ROLE, the account and the audience of its token with the role at Vault, and see "
-            "whether Vault may ask the cluster: deployments/vault/README.md, section 5.",
-            status,
-        )
+        return _not_let_in(subject, call)
     if status == HTTPStatus.FORBIDDEN:
         return VendorRefusedError(
             subject,
@@ -125,6 +119,24 @@ def _not_ready(subject: str, status: int, text: str) -> UnavailableError:
     if status == HTTPStatus.NOT_IMPLEMENTED:
         return UnavailableError(subject, "Vault is not initialised", "Run `vault operator init` and unseal it.")
     return UnavailableError(subject, f"is on standby or still starting ({status})", "Try again in a few seconds.")
+
+
+def _not_let_in(subject: str, call: Call) -> VendorRefusedError:
+    if "jwt" in (call.body or {}):
+        return VendorRefusedError(
+            subject,
+            f"does not let this pod's service account in at {call.path}",
+            "Compare KEYTURN_VAULT__ROLE, the account and the audience of its token with the role at Vault, and see "
+            "whether Vault may ask the cluster: deployments/vault/README.md, section 5.",
+            HTTPStatus.FORBIDDEN,
+        )
+    return VendorRefusedError(
+        subject,
+        f"lets nobody in at {call.path}",
+        "See whether AppRole is enabled there (`vault auth list`) and KEYTURN_VAULT__NAMESPACE is right, and Vault's "
+        "own log for what else refuses.",
+        HTTPStatus.FORBIDDEN,
+    )
 
 
 def _by_phrase(subject: str, status: int, text: str, call: Call) -> Exception:

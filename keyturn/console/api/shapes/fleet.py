@@ -46,6 +46,7 @@ class Line(Shape):
     says: str = Field(description="Where that attempt stands, in words.")
     halt: Halt
     reason: str
+    terms: list[str] = Field(description="What that attempt was asked for with: `compromised`, `ignore_window`.")
     digest: str | None
     stage: str = Field(description="The stage it is at; empty when all are done.")
     stages_done: int
@@ -56,6 +57,7 @@ class Line(Shape):
     turned_at: datetime | None = Field(description="When the secret in use became that.")
     next_rotation_at: datetime | None
     checked_at: datetime | None
+    seen_at: datetime | None = Field(description="When something was last looked at, and what was seen was kept.")
     waits_for: str = Field(description="Who must do what next; empty when nobody is asked.")
 
     @classmethod
@@ -72,6 +74,7 @@ class Line(Shape):
             says=said_of(attempt, member.done, member.gates),
             halt=attempt.halt if attempt else Halt.NONE,
             reason=attempt.reason if attempt else "",
+            terms=attempt.terms.names if attempt else [],
             digest=attempt.digest if attempt else None,
             stage=left[0].value if left else "",
             stages_done=len(stages) - len(left),
@@ -82,6 +85,7 @@ class Line(Shape):
             turned_at=turned,
             next_rotation_at=due_at(member.key, member.rotation, turned) if turned and member.rotation else None,
             checked_at=health.checked_at,
+            seen_at=health.seen_at,
             waits_for="; ".join(waits_for(gate, member.key) for gate in member.gates),
             **more,
         )
