@@ -32,6 +32,7 @@ from keyturn.services.trail import verify
 
 T = TypeVar("T")
 Asked = Callable[[], Iterable[Says]]
+_LOOK_AGAIN_AFTER_S = 10.0  # a decision is resumed, and a receipt follows its effect, in less
 _ANCHOR = (
     "If the ledger was restored, rows are lost for good: note which (`keyturn audit`), have an administrator "
     "delete Vault's head (`vault kv metadata delete keyturn/audit/head`), then keep the restored trail's: "
@@ -63,17 +64,29 @@ class DeepCheck:
     mount: str = "keyturn"
 
     def compare(self) -> Compared:
-        """Compare, read-only.
+        """Compare, read-only. What seems wrong is looked at again a little later, with everything read anew.
+
+        The stores are read one after the other while runs go on, so one is always ahead of another for a moment.
 
         Raises:
             TransientError: the ledger is away, so there is nothing to compare with.
         """
         keys = sorted({*self.ledger.integrations(), *self.filed})
+        first = self._looked(keys)
+        if not first:
+            return Compared(len(keys), ())
+        self.clock.sleep(_LOOK_AGAIN_AFTER_S)
+        said = {(one.key, one.store) for one in first}
+        named = {one.key for one in first}
+        again = self._looked(key for key in keys if str(key) in named)
+        return Compared(len(keys), tuple(one for one in again if (one.key, one.store) in said or not one.known))
+
+    def _looked(self, keys: Iterable[IntegrationKey]) -> list[Inconsistency]:
         once = Once(self.run_list, self.hub)
         found = [*self._about_none(once)]
         for key in keys:
             found += self._about(key, once)
-        return Compared(len(keys), tuple(found))
+        return found
 
     def _about_none(self, once: Once) -> Iterator[Inconsistency]:
         yield from _asked("", Store.LEDGER, self._trail)

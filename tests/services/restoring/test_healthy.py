@@ -74,6 +74,26 @@ def test_what_was_found_before_a_store_went_away_is_kept(grown: Life) -> None:
     assert "2 profiles are named" in found[0].found
 
 
+def test_what_has_settled_at_a_second_look_is_not_said(grown: Life) -> None:
+    """Runs go on while the stores are read, so one is ahead of another for a moment."""
+    world = grown.world
+    real = world.ports.hub
+    looks = []
+
+    class Settling:
+        def profiles(self, connector: str) -> list[Profile]:
+            looks.append(connector)
+            mine = [p for p in real.profiles(connector) if p.name == world.profile_name]
+            return [*mine, replace(mine[0], id="another")] if len(looks) == 1 else mine
+
+        def account(self, account_id: str) -> object:
+            return real.account(account_id)
+
+    seen = grown.compare(Settling())  # type: ignore[arg-type]  # what is asked of it here
+    assert len(looks) == 2
+    assert [one for one in seen.found if one.store is Store.STACKONE] == []
+
+
 def test_a_fleet_is_listed_once(grown: Life) -> None:
     """Runs and profiles are listed once, each integration gets its own, and no run is asked for that was listed."""
     world, listed = grown.world, []
