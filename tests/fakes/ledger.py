@@ -12,10 +12,12 @@ from keyturn.domain.attempt import Attempt, AttemptKind, AttemptState, Execution
 from keyturn.domain.gate import Channel, Gate, GateKind, GateState, Person
 from keyturn.domain.integration import IntegrationKey
 from keyturn.domain.manifest import Notification, SealedManifest
+from keyturn.domain.sweep import Candidate
 from keyturn.errors import GateClosedError, RefusedError
 from keyturn.ports import AuditEntry, Clock, Opened
 from tests.fakes import ledger_attempts as verbs
 from tests.fakes import ledger_gates as asking
+from tests.fakes.ledger_candidates import candidate
 from tests.fakes.ledger_rows import Draft, Rows, held, transaction
 from tests.fakes.ledger_work import FakeDeciding, FakeWork
 
@@ -59,6 +61,11 @@ class FakeLedger:
     def active(self) -> Sequence[Attempt]:
         """All active attempts, oldest first."""
         return [a for a in self.rows.tables.attempts.values() if a.state is AttemptState.ACTIVE]
+
+    def candidates(self) -> Sequence[Candidate]:
+        """All integrations as the sweep finds them, sorted."""
+        found = (candidate(self, key) for key in self.integrations())
+        return [one for one in found if one is not None]
 
     def notifications(self, digests: Collection[str]) -> Mapping[str, Notification]:
         """When people are reminded, by manifest."""

@@ -31,7 +31,7 @@ from keyturn.sandbox.people import Pair
 from keyturn.sandbox.stack import Stack
 from keyturn.services.journey import Journey
 from keyturn.wiring import quiet_http
-from tests.e2e.conftest import World, _world
+from tests.e2e.conftest import World, made_of
 from tests.recorded.recording import Recording
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -167,7 +167,7 @@ def replay(request: pytest.FixtureRequest) -> Iterator[Replay]:
     quiet_http()
     soon = {"KEYTURN_WAITING__LONGEST_INTERVAL_S": "1"}
     with Stack(folder / "state", migrate.upgrade, settings=soon, prepare=recording.load).up() as running:
-        made = Replay(_world(running, folder / "integrations"), recording)
+        made = Replay(made_of(running, folder / "integrations"), recording)
         made.remember()
         yield made
         made.world.cast.close()
