@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from keyturn.domain.integration import IntegrationKey
 
 Reason = Annotated[str, typer.Option("--reason", prompt=True, help="Why; it is kept.")]
+_A_DAY, _NONE = "1d", "0"  # a secret that somebody knows may have become known since it was turned
 
 app = typer.Typer(
     cls=KeyOrCommand,
@@ -33,11 +34,14 @@ def start(  # noqa: PLR0913  a command has as many options as it has
     everything: Annotated[bool, typer.Option("--all", help="Every registered integration.")] = False,
     at_once: AtOnce = None,
     newer_than: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--newer-than", metavar="DURATION", help="Of several, leave alone what was turned within so long: 36h, 7d."
+            "--newer-than",
+            metavar="DURATION",
+            help="Of several, leave alone what was turned within so long: 36h, 7d. Without it a day; and none of those "
+            "that are compromised.",
         ),
-    ] = "1d",
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
     compromised: Annotated[
         bool, typer.Option("--compromised", help="Somebody knows the secret: shortest path, no way back.")
@@ -58,7 +62,8 @@ def start(  # noqa: PLR0913  a command has as many options as it has
 
     terms = Terms(compromised=compromised, ignore_window=ignore_window)
     if not choosing.is_one(keys, everything=everything):
-        chosen = _Chosen(keys, newer_than, at_once or AT_ONCE, everything=everything, as_json=as_json)
+        within = newer_than or (_NONE if compromised else _A_DAY)
+        chosen = _Chosen(keys, within, at_once or AT_ONCE, everything=everything, as_json=as_json)
         _many(chosen, terms, dry_run=dry_run, yes=yes)
     desk, name = remote.desk(), named(str(*keys or ()))
     if dry_run:

@@ -24,8 +24,8 @@ class ListedOnce:
 
     def __init__(self, hub: ConnectorHub) -> None:
         self._hub = hub
-        self._profiles: _Once[Profile] = _Once(lambda connector: hub.profiles(connector))  # a hub out of reach …
-        self._actions: _Once[ActionInfo] = _Once(lambda connector: hub.actions(connector))  # … fails when it is asked
+        self._profiles: _Once[Profile] = _Once(self._list_profiles)
+        self._actions: _Once[ActionInfo] = _Once(self._list_actions)
 
     def profiles(self, connector: str) -> Sequence[Profile]:
         """All profiles of a connector, as they were when they were first asked for.
@@ -38,6 +38,12 @@ class ListedOnce:
     def actions(self, connector: str) -> Sequence[ActionInfo]:
         """All actions of a connector, likewise."""
         return self._actions.of(connector)
+
+    def _list_profiles(self, connector: str) -> Sequence[Profile]:
+        return self._hub.profiles(connector)  # looked up only now: a hub out of reach fails by then
+
+    def _list_actions(self, connector: str) -> Sequence[ActionInfo]:
+        return self._hub.actions(connector)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401  everything else is asked as ever
         return getattr(self._hub, name)

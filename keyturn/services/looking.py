@@ -170,7 +170,8 @@ class Look:
         if written is None:
             return Says(Outcome.UNKNOWN, "there is no receipt of a profile")
         profile_id = str(written["profile_id"])
-        found = self.profiles.find(profile_id, as_expected=lambda p: not _fault_of(p, written, seen))
+        since = seen.stands.profile_at
+        found = self.profiles.find(profile_id, since, as_expected=lambda p: not _fault_of(p, written, seen))
         if found is None:
             return Says(Outcome.BAD, f"profile {profile_id} is gone from StackOne", Cause.PROFILE_GONE)
         fault = _fault_of(found, written, seen)

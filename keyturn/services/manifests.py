@@ -14,15 +14,14 @@ from keyturn.domain.manifest import Manifest, SealedManifest
 from keyturn.domain.profile import ActionInfo
 from keyturn.errors import ConfigurationError, ManifestError
 from keyturn.services.logo import Logo, read_logo
-from keyturn.services.manifest_claim import claimed
+from keyturn.services.manifest_index import SUFFIXES, every, index_of
 from keyturn.services.manifest_shape import shape
-from keyturn.services.manifest_text import LARGEST_FILE, Text, parse
+from keyturn.services.manifest_text import LARGEST_FILE, parse
 
 __all__ = ["Loaded", "Logo", "check", "every", "find", "load", "read_logo", "schema", "seal", "sealed_of"]
 
 AskLinks = Callable[[Mapping[str, str]], Sequence[Finding]]
 
-_SUFFIXES = (".yaml", ".yml")
 _UNASKED = notice(
     "derived-scopes",
     "stackone.actions",
@@ -59,19 +58,6 @@ class Loaded:
         return self.manifest
 
 
-def every(folder: Path) -> list[Path]:
-    """All manifest files of a folder, sorted.
-
-    Raises:
-        ConfigurationError: there is no such folder.
-    """
-    if not folder.is_dir():
-        raise ConfigurationError(
-            str(folder), "is not a folder", "Set KEYTURN_MANIFESTS to the folder of the manifests."
-        )
-    return sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES and path.is_file())
-
-
 def find(folder: Path, key_or_path: str) -> Path:
     """The file of an integration: given by its path, or looked up in the folder by its key.
 
@@ -80,7 +66,7 @@ def find(folder: Path, key_or_path: str) -> Path:
         ManifestError: no file of the folder, or more than one, is about this integration.
     """
     path = Path(key_or_path)
-    if path.suffix in _SUFFIXES or path.is_file():
+    if path.suffix in SUFFIXES or path.is_file():
         if not path.is_file():
             raise ConfigurationError(key_or_path, "is not a file", "Give a manifest's path, or tenant/environment.")
         return path
@@ -180,24 +166,15 @@ def _content(path: Path) -> bytes:
 
 
 def _only_one(key: IntegrationKey, folder: Path) -> Path:
-    contents = {path: _content(path) for path in every(folder)}
-    # Reading YAML takes its time, so what is plainly about another integration is not read.
-    texts = {path: parse(content) for path, content in contents.items() if claimed(content) in (None, key)}
-    claiming = [path for path, text in texts.items() if _claims(text) == (key.tenant, key.environment)]
-    if len(claiming) == 1:
-        return claiming[0]
-    if claiming:
-        problem = f"{_names(claiming)} in {folder} are all about it"
+    about = index_of(folder).about(key)
+    if len(about.files) == 1:
+        return about.files[0]
+    if about.files:
+        problem = f"{_names(about.files)} in {folder} are all about it"
         raise ManifestError(str(key), problem, "Keep one, or give the path of the one you mean.")
-    unreadable = [path for path, text in texts.items() if not text.data]
-    remedy = (
-        f"{_names(unreadable)} cannot be read: run `keyturn lint`." if unreadable else "Write one, or check the key."
-    )
+    unread = f"{_names(about.unread)} cannot be read: run `keyturn lint`."
+    remedy = unread if about.unread else "Write one, or check the key."
     raise ManifestError(str(key), f"no manifest in {folder} is about it", remedy)
-
-
-def _claims(text: Text) -> tuple[object, object]:
-    return text.data.get("tenant"), text.data.get("environment")
 
 
 def _names(paths: Iterable[Path]) -> str:

@@ -29,6 +29,7 @@ class Standing:
         profile: what the last receipt of a write says of the profile: `profile_id`, `name`, `updated_at`.
         account_id: the account that was linked last; empty when none was.
         turned_at: when the secret in use became that.
+        profile_at: when that receipt was written; `None` without one.
         active: the attempt under way, if there is one.
     """
 
@@ -39,6 +40,7 @@ class Standing:
     account_id: str
     turned_at: datetime | None
     active: Attempt | None = None
+    profile_at: datetime | None = None
 
 
 def standing(ledger: Ledger, secrets: SecretStore, key: IntegrationKey) -> Standing | None:
@@ -63,6 +65,7 @@ def standing_in_ledger(ledger: Ledger, key: IntegrationKey) -> Standing | None:
         str(linked.body["account_id"]) if linked else "",
         turned.at if turned else None,
         next((a for a in attempts if a.state is AttemptState.ACTIVE), None),
+        profile.at if profile else None,
     )
 
 

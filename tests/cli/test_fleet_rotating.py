@@ -6,7 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from keyturn.domain.attempt import AttemptKind, AttemptState, Stage
+from keyturn.domain.attempt import AttemptKind, AttemptState, Halt, Stage
+from keyturn.domain.health import Observation, Subject
+from keyturn.domain.health import Outcome as Seen
 from keyturn.domain.integration import IntegrationKey
 from keyturn.domain.manifest import Day
 from keyturn.ledger.engine import make_engine
@@ -80,16 +82,81 @@ def test_what_was_turned_lately_is_not_turned_again(far: Laptop, keys: list[Inte
 
 
 def test_check_many(far: Laptop, keys: list[IntegrationKey]) -> None:
-    """Each is looked at, an unknown name stops none, and with --newer-than the same command goes on with the rest."""
+    """Each is looked at, and an unknown name stops none."""
     alice, office = far.as_("alice"), far.office
     names = [str(key) for key in keys]
     for who in (alice, office.as_("alice")):
         done = who("check", *names[:2], "nobody/production", "--json")
         assert [one["key"] for one in read(done)] == names[:2]
         assert (done.returncode, "nobody/production: was never onboarded" in done.stderr) == (1, True)
-    rest = alice("check", "--all", "--newer-than", "1h", "--json")
-    assert [one["key"] for one in read(rest)] == names[2:]
-    shown = alice("check", "--all", "--newer-than", "1h", "--at-once", "2")
-    assert (shown.returncode, "check: 4 integrations: 4 done before" in shown.stdout) == (0, True)
     everything = office.as_("alice")("check", "*/production", "--at-once", "4")
     assert all(f"{name}\n" in everything.stdout for name in names)
+
+
+def seen(far: Laptop, key: IntegrationKey, ago: timedelta, outcome: Seen = Seen.OK) -> None:
+    """Somebody has looked at everything, so long ago, and found this."""
+    ports = far.office.ports
+    at = ports.clock.now() - ago
+    ports.observatory.observe(key, [Observation(subject, outcome, "seen", at) for subject in Subject], [], [])
+
+
+def test_going_on_with_a_check(far: Laptop, keys: list[IntegrationKey]) -> None:
+    """What was found well lately is left out, and nothing else: a first half that was red stays red."""
+    names, alice = [str(key) for key in keys], far.as_("alice")
+    seen(far, keys[0], timedelta(minutes=5))
+    seen(far, keys[1], timedelta(hours=2))  # a worker has taken it on since then, and was killed
+    seen(far, keys[2], timedelta(minutes=5), Seen.BAD)
+    first = alice("check", *names[2:], "--json")
+    assert first.returncode != 0
+    for _ in range(2):
+        again = alice("check", "--all", "--newer-than", "1h", "--json")
+        assert [one["key"] for one in read(again)] == names[1:]
+        assert again.returncode == first.returncode
+    shown = alice("check", "--all", "--newer-than", "1h", "--at-once", "2")
+    assert (shown.returncode, "1 done before" in shown.stdout) == (first.returncode, True)
+    well = alice("check", names[0], "nobody/production", "--newer-than", "1h")
+    assert (well.returncode, "nobody/production: was never onboarded" in well.stdout) == (1, True)
+
+
+def test_faults_are_told_of_what_was_well(far: Laptop, keys: list[IntegrationKey]) -> None:
+    """Of two files about an integration nobody knows which counts, however well it was a moment ago."""
+    seen(far, keys[0], timedelta(minutes=5))
+    office, folder = far.office, far.office.command.folder / "twins"
+    folder.mkdir()
+    for name in ("one.yaml", "two.yaml"):
+        (folder / name).write_text(f"tenant: {keys[0].tenant}\nenvironment: {keys[0].environment}\n")
+    done = office.as_("alice")("check", "twins", "--newer-than", "1h")
+    assert (done.returncode, "one.yaml and two.yaml are all about it" in done.stdout) == (2, True)
+
+
+def test_a_duration_that_reaches_before_all_time(far: Laptop, keys: list[IntegrationKey]) -> None:
+    """It is a mistake of whoever types it, and no traceback."""
+    assert keys
+    said = far.as_("alice").json("check", "--all", "--newer-than", "999999d", code=2)
+    assert (said["subject"], said["problem"]) == ("999999d", "is longer than ten years")
+
+
+def test_what_is_compromised_is_turned_however_new_it_is(far: Laptop, keys: list[IntegrationKey]) -> None:
+    """A secret that was turned an hour ago may be known since then; only whoever says so has it left alone, by name."""
+    alice, ledger = far.as_("alice"), far.office.ports.ledger
+    turned, turning, halted = (str(key) for key in keys[:3])
+    assert read(alice("rotate", turned, turning, halted, "--yes", "--json"))["counts"] == {"started": 3}
+    runs = [ledger.begin_execution(ledger.attempts(key)[0].id, None) for key in (keys[0], keys[2])]
+    with ledger.exclusive(runs[0]) as work:
+        work.write_receipt(Stage.PROMOTE, {})
+    ledger.finish(runs[0], AttemptState.COMPLETED, "")
+    ledger.halt(runs[1], Halt.ORPHANED, "nobody carried it")
+    words = ("rotate", turned, turning, "--compromised", "--yes")
+    spared = alice(*words, "--newer-than", "1d")
+    assert f"{turned} was left alone: its secret was turned at " in spared.stderr
+    assert rotations(far, keys)[0] == 1
+    planned = read(alice(*words, "--dry-run", "--json"))
+    assert whats(planned) == {turned: "planned", turning: "refused"}
+    begun = alice(*words, "--json")
+    assert (begun.returncode, whats(read(begun))) == (1, {turned: "started", turning: "refused"})
+    for said in (planned, read(begun)):
+        assert "a rotation on other terms is under way" in said["integrations"][1]["problem"]
+    for more in ((), ("--dry-run",)):  # what is halted goes on only when somebody says so, and that is said either way
+        said = read(alice("rotate", turning, halted, "--yes", "--json", *more))
+        assert whats(said) == {turning: "already under way", halted: "refused"}
+        assert said["integrations"][1]["problem"] == "is halted (orphaned): nobody carried it"

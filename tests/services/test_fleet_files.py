@@ -79,8 +79,10 @@ def test_each_once_and_twins_are_nobodys(folder: Path) -> None:
     first, second, zoo = meant("fleet")
     for one in (first, second):
         assert one.fault
-        assert "fleet/acme.yaml and fleet/copy.yaml are all about it" in one.fault.problem
+        assert one.fault.problem == "acme.yaml and copy.yaml are all about it"
     assert (zoo.key, zoo.fault) == (ZOO, None)
+    (folder / "inner" / "acme.yaml").write_bytes((folder / "acme.yaml").read_bytes())
+    assert "fleet/inner/acme.yaml" in str(meant("fleet")[0].fault), "the names alone do not tell them apart"
 
 
 def test_the_settings_folder(folder: Path) -> None:

@@ -119,9 +119,10 @@ def test_what_is_wrong_with_other_files_is_theirs(folder: Path) -> None:
     assert filed(folder).says(sealed())
 
 
-def test_read_once(folder: Path) -> None:
-    """Many integrations are answered from one reading."""
-    once = Folder(folder)
-    assert once(SANDBOX)
+def test_as_it_is_now(folder: Path) -> None:
+    """What came to the folder after the first question counts for the second."""
+    files = Folder(folder)
+    assert files(SANDBOX)
     (folder / "copy.yml").write_bytes((folder / "acme-production.yaml").read_bytes())
-    assert once(KEY)
+    with pytest.raises(ManifestError, match="2 files in the folder"):
+        files(KEY)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from threading import Barrier, Lock
+from threading import Barrier, Event, Lock
 from time import monotonic
 
 import pytest
@@ -44,6 +44,26 @@ def test_it_can_give_up() -> None:
     told: list[int] = []
     each(range(1000), lambda n: n, 2, lambda n, _: told.append(n), lambda: len(told) < 5)
     assert 5 <= len(told) <= 7
+
+
+def test_a_pause_costs_no_place() -> None:
+    """When it was not to go on for once, and then it is, as many as before are done at once."""
+    asked, together, told = Event(), Barrier(2), []
+
+    def act(n: int) -> int:
+        if n == 1:
+            assert asked.wait(20)
+        if n > 1:
+            together.wait(timeout=20)  # one by itself would wait in vain
+        return n
+
+    def go_on() -> bool:
+        first = not asked.is_set()
+        asked.set()
+        return not first
+
+    each(range(6), act, 2, lambda n, _: told.append(n), go_on)
+    assert sorted(told) == list(range(6))
 
 
 def test_an_interruption_loses_nothing() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from threading import Event
 from typing import Any
 
@@ -88,6 +89,41 @@ def test_a_fault_that_was_mended_meanwhile(clock: FakeClock) -> None:
     known = profiles(hub, clock)
     known.find("a", as_expected=fine)
     assert known.find("b", as_expected=fine)
+
+
+def test_what_was_written_after_the_list_was_read(clock: FakeClock) -> None:
+    """Though somebody's fault has cost the second reading, no old list says that a new profile is gone."""
+    hub = Hub(clock, lists("a"), lists("a"), lists("a", "new"))
+    known = profiles(hub, clock)
+    written = clock.now()
+    clock.move(minutes=5)
+    for _ in range(3):
+        assert known.find("a", written, as_expected=edited)
+    assert hub.asked == 2
+    clock.move(minutes=5)
+    assert known.find("new", clock.now(), as_expected=fine)
+    assert hub.asked == 3
+
+
+def test_clocks_differ_a_little(clock: FakeClock) -> None:
+    """A receipt that another machine has dated a moment before the list was read may be younger than that."""
+    hub = Hub(clock, lists("a"), lists("a"), lists("a", "new"))
+    known = profiles(hub, clock)
+    known.find("a", as_expected=edited)
+    known.find("a", as_expected=edited)
+    assert known.find("new", clock.now() - timedelta(seconds=20), as_expected=fine)
+
+
+def test_after_a_while_a_failure_is_over(clock: FakeClock) -> None:
+    """A round of a large fleet is longer than most failures: the rest of it is not blind."""
+    hub = Hub(clock, fails(clock, seconds=30), lists("a"))
+    known = profiles(hub, clock)
+    for _ in range(2):
+        with pytest.raises(UnavailableError):
+            known.find("a", as_expected=fine)
+    clock.move(minutes=1)
+    assert known.find("a", as_expected=fine)
+    assert hub.asked == 2
 
 
 def test_a_server_that_hangs_is_waited_for_once(clock: FakeClock) -> None:

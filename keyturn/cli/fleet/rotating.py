@@ -11,7 +11,7 @@ import typer
 from keyturn import wiring
 from keyturn.cli import showing
 from keyturn.cli.fleet import summary
-from keyturn.cli.fleet.round import Outcome, Round, What
+from keyturn.cli.fleet.round import Account, Outcome, Round, What
 from keyturn.domain.attempt import AttemptKind, AttemptState, Halt, Terms
 from keyturn.errors import RefusedError
 from keyturn.services.fleet_files import Meant
@@ -37,7 +37,10 @@ def rotate(
             return _begun(desk, one, terms)
         return left
 
-    summary.tell(Round("rotate", at_once, quiet=as_json).go(meant, act), as_json=as_json)
+    account = Round("rotate", at_once, quiet=as_json).go(meant, act)
+    if terms.compromised:
+        _say_left_alone(account)
+    summary.tell(account, as_json=as_json)
 
 
 def dry_run(
@@ -48,7 +51,7 @@ def dry_run(
 
     def act(one: Meant) -> Outcome:
         line = lines.get(one.name)
-        return _active(line) or _left_alone(line, newer_than) or _planned(desk, one, terms)
+        return _active(line, terms) or _left_alone(line, newer_than) or _planned(desk, one, terms)
 
     account = Round("rotate --dry-run", at_once, quiet=as_json).go(meant, act)
     if not as_json:
@@ -76,9 +79,7 @@ def _begun(desk: Desk | Away, one: Meant, terms: Terms) -> Outcome:
     rotation = desk.rotate(one.key, terms)
     body = {"attempt": str(rotation.attempt), "flow_run": rotation.flow_run and str(rotation.flow_run)}
     if rotation.halt is not Halt.NONE:
-        says = f"is halted ({rotation.halt}): {rotation.reason}"
-        remedy = f"`keyturn rotate resume {one.key}` or `keyturn rotate abandon {one.key}`."
-        return Outcome(What.REFUSED, says, remedy, 1, body=body)
+        return _halted(str(one.key), rotation.halt, rotation.reason, body)
     if rotation.created:
         return Outcome(What.STARTED, body=body)
     return Outcome(What.UNDER_WAY, "its last run was over; a new one goes on" * rotation.run_started, body=body)
@@ -105,10 +106,28 @@ def _left_alone(line: Line | None, newer_than: timedelta) -> Outcome | None:
     return Outcome(What.DONE, f"its secret was turned at {when}; `--newer-than 0` turns it again")
 
 
-def _active(line: Line | None) -> Outcome | None:
+def _active(line: Line | None, terms: Terms) -> Outcome | None:
+    """What a rotation that is under way would come to; the words are those of the refusals."""
     if line is None or line.state is not AttemptState.ACTIVE or line.kind is not AttemptKind.ROTATION:
         return None
+    if terms.names and line.terms != terms.names:
+        says = "a rotation on other terms is under way"
+        return Outcome(What.REFUSED, says, "See `keyturn status`; abandon it to begin anew.", 1)
+    if line.halt is not Halt.NONE:
+        return _halted(line.key, line.halt, line.reason)
     return Outcome(What.UNDER_WAY, line.says)
+
+
+def _halted(key: str, halt: Halt, reason: str, body: Mapping[str, object] | None = None) -> Outcome:
+    remedy = f"`keyturn rotate resume {key}` or `keyturn rotate abandon {key}`."
+    return Outcome(What.REFUSED, f"is halted ({halt}): {reason}", remedy, 1, body=body or {})
+
+
+def _say_left_alone(account: Account) -> None:
+    """Somebody knows these secrets: whoever asked for some to be left alone reads which those were."""
+    for one, outcome in account.of:
+        if outcome.what is What.DONE:
+            typer.echo(f"{one.name} was left alone: {outcome.says}", err=True)
 
 
 def _lines(desk: Desk | Away, meant: Sequence[Meant]) -> Mapping[str, Line]:

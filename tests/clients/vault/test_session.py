@@ -87,6 +87,16 @@ def test_missing_rights_name_path_capability_and_policy_file(bao: Any) -> None:
         VaultSession(bao.worker()).write("keyturn/data/a/b/client", {"data": {"client_secret": "c4n4ry"}})
 
 
+def test_an_approle_that_is_not_let_in(own_bao: Any) -> None:
+    """It is told of AppRole, and not of a pod's service account, which it is none of; nothing is quoted."""
+    settings = own_bao.worker()
+    own_bao.ask("DELETE", "sys/auth/approle")
+    with pytest.raises(VendorRefusedError, match=r"auth/approle/login .*AppRole is enabled") as caught:
+        _store_of(settings).pointer(KEY)
+    assert "service account" not in str(caught.value)
+    assert settings.secret_id.get_secret_value() not in str(caught.value)
+
+
 def test_a_wrong_token_is_refused_without_being_quoted(bao: Any) -> None:
     """The words for a token nobody knows."""
     with pytest.raises(VendorRefusedError, match="no longer valid") as caught:

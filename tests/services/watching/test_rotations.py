@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from keyturn.domain.attempt import Stage, Terms
 from keyturn.domain.gate import GateKind
 from keyturn.domain.health import Cause, Outcome, Subject
+from keyturn.domain.profile import Profile
 from keyturn.domain.rotation import RotationState
+from keyturn.ports import ConnectorHub
+from keyturn.services.profile_list import Profiles
 from tests.services.rotation.turned import Turned
 from tests.services.watched import Watched
+
+
+class Outdated:
+    """StackOne before there was a profile, until it `has_news`."""
+
+    def __init__(self, hub: ConnectorHub) -> None:
+        self.hub, self.has_news = hub, False
+
+    def profiles(self, connector: str) -> Sequence[Profile]:
+        """All there are."""
+        return self.hub.profiles(connector) if self.has_news else []
 
 
 @pytest.fixture
@@ -55,6 +71,17 @@ def test_a_rotation_is_no_drift(watched: Watched, turned: Turned) -> None:
     assert {RotationState.STAGED, RotationState.APPLIED, RotationState.GRACE} < set(states)
     assert states[-1] is RotationState.DONE
     assert "refuses version 1, as it should" in watched.look(Subject.RETIRED).evidence
+
+
+def test_applied_while_a_round_goes_on(watched: Watched) -> None:
+    """A round's list of profiles is older than what is made later in it, and says nothing of that."""
+    world, hub = watched.world, Outdated(watched.world.ports.hub)
+    profiles = Profiles(hub, world.clock)  # type: ignore[arg-type]  as far as that goes
+    for _ in range(2):  # one for all, and one for somebody's fault
+        assert profiles.find("gone", as_expected=lambda _profile: True) is None
+    hub.has_news = True
+    (checked,) = watched.checking.check_many([world.key], 1, profiles=profiles)
+    assert checked.drifts == ()
 
 
 def test_a_current_secret_that_is_dead_on_purpose(watched: Watched, turned: Turned) -> None:

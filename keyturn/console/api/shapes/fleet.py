@@ -46,7 +46,9 @@ class Line(Shape):
     says: str = Field(description="Where that attempt stands, in words.")
     halt: Halt
     reason: str
-    terms: list[str] = Field(description="What that attempt was asked for with: `compromised`, `ignore_window`.")
+    terms: list[str] = Field(
+        description="What that attempt was asked for with: `compromised`, `ignore_window`, `second`."
+    )
     digest: str | None
     stage: str = Field(description="The stage it is at; empty when all are done.")
     stages_done: int
