@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from keyturn.sandbox.people import Pair
 from keyturn.sandbox.processes import Child, Command, environment
 
 
-class Peer:
+class Peer(ABC):
     """A system in an environment of its own, whose stages write down when they begin.
 
     Args:
@@ -51,9 +52,9 @@ class Peer:
             calls.hand_in(key, self._pair, self._token)
         self.say_yes(key, gate)
 
+    @abstractmethod
     def say_yes(self, key: str, gate: Gate) -> None:
         """Tell the system."""
-        raise NotImplementedError
 
     def next_started(self, key: str, gate: Gate) -> float | None:
         """As the journey has written it down."""

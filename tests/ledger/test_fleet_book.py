@@ -365,7 +365,7 @@ def _wait_until(so: Callable[[], bool], deadline_s: float = 20.0) -> None:
     until = time.monotonic() + deadline_s
     while not so():
         assert time.monotonic() < until
-        time.sleep(0.01)
+        time.sleep(0.01)  # between two looks: PostgreSQL does not tell when somebody begins to wait for a lock
 
 
 def test_readers_and_writers_at_once(fleet: Booked, threads: ThreadPoolExecutor) -> None:

@@ -27,6 +27,7 @@ from keyturn.sandbox.vault_setup import PEOPLE
 from keyturn.wiring import Ports, quiet_http
 from tests.fakes.clock import FakeClock
 from tests.fakes.runs import FakeRuns
+from tests.services.fleet import Fleet, a_fleet
 from tests.services.search import CANARY, found, kept
 from tests.services.twins import Twins
 from tests.services.world import World
@@ -178,3 +179,10 @@ def _unhurried(gong: str, clock: FakeClock) -> Transport:
     """A way to Gong whose budget no test has to wait for."""
     budget = Budget("Gong", [Window(10_000, 1)], clock)
     return Transport(Vendor("Gong", gong), budget, clock, httpx.HTTPTransport(verify=False))
+
+
+@pytest.fixture
+def fleet(url: str) -> Iterator[Fleet]:
+    """A fleet in a ledger of the test's own, for those who own its tables."""
+    with a_fleet(url) as fleet:
+        yield fleet

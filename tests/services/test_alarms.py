@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-
-import pytest
 
 from keyturn.domain.attempt import Halt, Stage, Terms, Wish
 from keyturn.domain.gate import GateKind
 from keyturn.domain.notice import Event, Severity
 from keyturn.services.alarms import alarm, remind
-from tests.services.fleet import ALICE, Fleet, a_fleet
+from tests.services.fleet import ALICE, Fleet
 
 MINUTE = timedelta(minutes=1)
-
-
-@pytest.fixture
-def fleet(url: str) -> Iterator[Fleet]:
-    """A fleet in a ledger of the test's own."""
-    with a_fleet(url) as fleet:
-        yield fleet
 
 
 def reminded(fleet: Fleet) -> int:

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -29,7 +29,7 @@ from keyturn.services.evidence import Evidence, check, collect, jwks, published,
 from keyturn.services.trail import Verified, verify
 from tests.fakes.anchor import FakeAnchor
 from tests.fakes.signer import FakeSigner
-from tests.services.fleet import Fleet, a_fleet
+from tests.services.fleet import Fleet
 from tests.services.world import World
 
 SIGNER = FakeSigner()
@@ -115,13 +115,6 @@ def test_a_broken_trail_is_no_evidence(world: World, trail: PostgresTrail) -> No
     broken = verify(trail, lambda: kept)
     with world.refused(RefusedError, "audit trail is no evidence"):
         collect(world.ports.ledger, trail, world.clock, broken, world.key, world.attempt.id)
-
-
-@pytest.fixture
-def fleet(url: str) -> Iterator[Fleet]:
-    """A ledger of this test's own, for those who own its tables."""
-    with a_fleet(url) as fleet:
-        yield fleet
 
 
 @pytest.fixture

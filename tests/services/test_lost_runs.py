@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from keyturn.domain.attempt import Halt, Stage, Wish
@@ -12,14 +10,7 @@ from keyturn.domain.integration import IntegrationKey
 from keyturn.domain.notice import Event, Severity
 from keyturn.errors import UnavailableError
 from keyturn.ports import RunState
-from tests.services.fleet import ALICE, Fleet, a_fleet
-
-
-@pytest.fixture
-def fleet(url: str) -> Iterator[Fleet]:
-    """A fleet in a ledger of the test's own."""
-    with a_fleet(url) as fleet:
-        yield fleet
+from tests.services.fleet import ALICE, Fleet
 
 
 @pytest.fixture

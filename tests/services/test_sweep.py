@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
-
-import pytest
 
 from keyturn.domain.attempt import AttemptKind, AttemptState, Halt, Stage, Terms
 from keyturn.domain.integration import IntegrationKey
 from keyturn.domain.notice import Event, Severity
 from keyturn.domain.sweep import What
 from keyturn.errors import UnavailableError
-from tests.services.fleet import ALICE, Fleet, a_fleet
-
-
-@pytest.fixture
-def fleet(url: str) -> Iterator[Fleet]:
-    """A fleet in a ledger of the test's own."""
-    with a_fleet(url) as fleet:
-        yield fleet
+from tests.services.fleet import ALICE, Fleet
 
 
 def rotations(fleet: Fleet, *keys: IntegrationKey) -> list[int]:

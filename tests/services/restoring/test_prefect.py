@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
@@ -13,14 +12,7 @@ from keyturn.domain.integration import IntegrationKey
 from keyturn.ports import LivingRun, RunState
 from keyturn.services.deep_check.in_prefect import InPrefect, schedules
 from keyturn.services.deep_check.told import told
-from tests.services.fleet import Fleet, a_fleet
-
-
-@pytest.fixture
-def fleet(url: str) -> Iterator[Fleet]:
-    """A fleet in a ledger of the test's own."""
-    with a_fleet(url) as fleet:
-        yield fleet
+from tests.services.fleet import Fleet
 
 
 @pytest.fixture
