@@ -6,6 +6,7 @@ from typing import Any
 
 from keyturn.domain.attempt import Stage
 from keyturn.domain.gate import GateKind
+from keyturn.services.decide import pass_on
 
 
 def test_resume_pressed_in_prefects_pages_does_not_walk_around_an_approval(world: Any) -> None:
@@ -24,13 +25,14 @@ def test_resume_pressed_in_prefects_pages_does_not_walk_around_an_approval(world
 
 
 def test_a_decision_in_the_moment_before_the_suspension_is_not_lost(world: Any) -> None:
-    """Whoever decides at once cannot resume a run that is not suspended yet; the run finds out by itself."""
+    """Whoever decides at once may be earlier or later than the suspension: then the run finds out, or is resumed."""
     key = world.integration("hasty")
     world.hands("alice").must("onboard", str(key))
     gate = world.gate(key, GateKind.APPROVE)  # open, while the run still works towards its suspension
     person = world.ports.ledger.attempt(gate.attempt_id).requester
     with world.ports.ledger.deciding(key, GateKind.APPROVE) as at:
-        at.decide(someone_else(person), approved=True, digest=gate.digest, note="", answer={})
+        decided = at.decide(someone_else(person), approved=True, digest=gate.digest, note="", answer={})
+    pass_on(world.ports.ledger, world.ports.runs, decided)  # as whoever decides does next
     world.done(key, Stage.APPROVE)
     world.gate(key, GateKind.GONG_ADMIN)
 

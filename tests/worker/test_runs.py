@@ -84,7 +84,7 @@ def test_a_resumed_run_and_its_old_process_do_not_hurt_each_other(up: Any) -> No
     folder = Path(old.cwd())
     assert up.api.post(f"/flow_runs/{run}/resume").json()["status"] == "ACCEPT"
     after = up.file("slow.after")
-    up.until(after.exists, "the new process is past the gate")
+    up.until(lambda: after.exists() and after.read_text(), "the new process is past the gate")
     assert old.is_running()
     assert int(after.read_text()) != old.pid
     up.enough(file)
