@@ -233,6 +233,19 @@ def test_who_is_signed_out_is_told_on_the_page(look: Callable[..., Screen], cons
     expect(shown.page.locator("h1")).to_have_text("Fleet")
 
 
+@pytest.mark.usefixtures("fleet")
+def test_who_is_signed_out_is_told_though_asking_failed_at_first(
+    look: Callable[..., Screen], console: Console, vic: Browser
+) -> None:
+    """The page asks each time it cannot follow, not only the first time."""
+    shown = look()
+    shown.open("/")
+    shown.page.wait_for_load_state("networkidle")  # what it asks on its arrival is answered
+    shown.page.route("**/", lambda asked: asked.abort(), times=1)
+    console.ports.visits.end(vic.token)
+    expect(shown.page.locator("#status")).to_contain_text("signed out", timeout=20_000)
+
+
 def test_a_ledger_out_of_reach_is_told_on_the_page(look: Callable[..., Screen], fleet: FakeFleet) -> None:
     """What may be old says so, until it is new again."""
     shown = look()

@@ -167,11 +167,16 @@
     }
 
     function pause() {
+      hangUp();
+      clearTimeout(due);
+      due = 0;
+    }
+
+    function hangUp() {
       source?.close();
       source = null;
       clearTimeout(waits);
-      clearTimeout(due);
-      waits = due = 0;
+      waits = 0;
     }
 
     function connect() {
@@ -194,10 +199,10 @@
     }
 
     function retry() {
-      pause();
+      hangUp();
       failures += 1;
       if (failures === 3) say(OLD, 0);
-      if (failures === 1) ask(); // says whether it is the session that ended
+      ask(); // says whether it is the session that ended
       waits = setTimeout(connect, Math.min(60, 2 ** failures) * (500 + 500 * Math.random()));
     }
 
