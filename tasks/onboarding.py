@@ -11,6 +11,7 @@ from prefect import runtime, task
 
 from keyturn import wiring
 from keyturn.domain.attempt import Execution, Stage
+from keyturn.domain.gate import Gate
 from keyturn.services import asking, execution, waiting
 from keyturn.services.link import Linking
 from keyturn.services.provision import Provisioning
@@ -43,7 +44,8 @@ def approve(run: Execution) -> Waiting | None:
     """Ask for approval of the digest."""
     ports = wiring.ports()
     result = asking.ask_approval(ports.ledger, ports.clock, run)
-    artifacts.kit(ports, run)
+    if isinstance(result, Gate):  # what was approved has been shown
+        artifacts.kit(ports, run)
     return settled_or_waiting(run, result)
 
 

@@ -59,7 +59,8 @@ def approve(run: Execution) -> Waiting | None:
     """Ask for approval before anybody clicks."""
     ports = wiring.ports()
     result = approval.ask_approval(ports.ledger, ports.clock, run)
-    artifacts.turn(ports, run)
+    if isinstance(result, Gate):
+        artifacts.turn(ports, run)
     return settled_or_waiting(run, result)
 
 

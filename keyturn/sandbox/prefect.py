@@ -21,6 +21,7 @@ from keyturn.sandbox.readiness import wait_for_page
 POOL = "keyturn"
 WARM, STOCK = "warm", "process"  # types of work pools: this one line falls back to Prefect's own worker
 WORKER_TYPE = WARM
+_STARTS = {WARM: ["keyturn.worker"], STOCK: ["prefect", "--no-prompt", "worker", "start", "--type", STOCK]}
 _TIMEOUT_S = 30.0
 _RUN_ENDS_WITHIN_S = 20.0
 _POLL_S = 0.1
@@ -143,8 +144,8 @@ def start_worker(
         UnavailableError: it does not come up.
     """
     started = datetime.now(UTC)
-    argv = [sys.executable, "-m", "prefect", "--no-prompt", "worker", "start", "--pool", POOL, "--type", kind,
-            "--name", one.name if one else "sandbox", "--install-policy", "never"]  # fmt: skip
+    argv = [sys.executable, "-m", *_STARTS[kind], "--pool", POOL, "--name", one.name if one else "sandbox",
+            "--install-policy", "never"]  # fmt: skip
     variables = prefect_environment(children.state, server.api_url) | _BRIEF_GRACE | dict(settings)
     argv += ["--limit", str(one.limit)] if one else []
     program, name = (one.name, one.name) if one else ("prefect-worker", "sandbox")

@@ -146,10 +146,10 @@ class WorkerSettings(Branch):
     """The Prefect worker of type `warm`."""
 
     preload: str = Field(
-        default="flows.onboarding flows.rotation flows.monitoring keyturn.wiring keyturn.clients keyturn.ledger "
+        default="flows.onboarding flows.rotation flows.monitoring keyturn.wiring keyturn.ledger keyturn.clients "
         "keyturn.services",
         description="Modules, and packages with all that is below them, which its fork server imports once for all "
-        "runs; with spaces between.",
+        "runs; with spaces between. What is below packages comes last, while nothing is to be forked.",
     )
     grace_s: float = Field(
         default=20.0, ge=0, description="Seconds that runs get to end by themselves when it is told to stop."

@@ -9,8 +9,7 @@ from prefect.workers.base import BaseWorkerResult
 from prefect.workers.process import ProcessJobConfiguration, ProcessVariables
 from pydantic import PrivateAttr
 
-# The worker has compared its version with the server's, so each run need not do so again.
-GIVEN = {"PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false"}
+from keyturn.worker.opening import GIVEN
 
 
 class WarmConfiguration(ProcessJobConfiguration):

@@ -1,5 +1,7 @@
 """The fork server: a process without threads and connections that has everything imported, and forks on demand.
 
+It forks as soon as it has what every run needs, and imports the rest while nobody asks it for anything.
+
 The worker starts it as `python -P -m keyturn.worker.fork_server <socket> <modules…>` and talks to it over the socket
 (`keyturn.worker.wire`). It ends when the worker closes the socket or is gone. Its children live on then, as those of
 Prefect's own process worker do: whatever they still write is fenced by the ledger.
@@ -15,14 +17,19 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-from keyturn.worker.child import Leaving, become
-from keyturn.worker.preloading import preload, sources
+from keyturn.worker import child
+from keyturn.worker.child import Leaving
+from keyturn.worker.opening import GIVEN
+from keyturn.worker.preloading import complete_models, imported, parts_of, preload, sources
 from keyturn.worker.wire import Lines, Order, line
 
 _CHUNK = 1 << 16
+_QUIET_S = 1.0
+_POLITE_S = 15.0
 
 
 class ForkServer:
@@ -32,9 +39,10 @@ class ForkServer:
     noticed here: a signal sent from here never meets a stranger.
     """
 
-    def __init__(self, link: socket.socket, leaving: Leaving) -> None:
+    def __init__(self, link: socket.socket, leaving: Leaving, rest: Iterator[float]) -> None:
         self._link = link
         self._leaving = leaving
+        self._rest = rest
         self._lines = Lines()
         self._children: dict[int, str] = {}
         self._waker, self._woken = socket.socketpair()
@@ -45,8 +53,15 @@ class ForkServer:
         with selectors.DefaultSelector() as selector:
             for source in (self._link, self._woken):
                 selector.register(source, selectors.EVENT_READ)
+            quiet_s: float | None = 0
+            latest = time.monotonic() + _POLITE_S
             while True:
-                for key, _ in selector.select():
+                heard = selector.select(quiet_s)
+                if not heard:
+                    quiet_s = next(self._rest, None)
+                elif quiet_s is not None:  # whoever was forked now has the processor first, but not for ever
+                    quiet_s = _QUIET_S if time.monotonic() < latest else 0
+                for key, _ in heard:
                     data = key.fileobj.recv(_CHUNK)  # type: ignore[union-attr]  # both are sockets
                     if key.fileobj is self._woken:
                         self._reap()
@@ -77,7 +92,8 @@ class ForkServer:
         if pid == 0:
             for inherited in (self._link, self._waker, self._woken):
                 inherited.close()
-            become(order, self._leaving)
+            gc.enable()
+            child.become(order, self._leaving)
         self._children[pid] = order.id
         self._tell({"forked": order.id, "pid": pid})
 
@@ -104,21 +120,79 @@ class ForkServer:
 
 
 def main(descriptor: str, *modules: str) -> None:
-    """Import everything, say so, and serve."""
-    began = time.time()
-    leaving = Leaving()  # before anything else can ask to be told of the end
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # sent to the whole group on a redeploy: the worker decides
-    link = socket.socket(fileno=int(descriptor))
-    link.set_inheritable(False)
+    """Import what every run needs, say so, and serve."""
+    leaving, began = Leaving(), time.time()  # before anything else can ask to be told of the end
+    _ignore_signals()
     gc.disable()  # importing makes much that stays: looking through it again and again takes a sixth of the time
+    serve(socket.socket(fileno=int(descriptor)), modules, leaving, began)
+
+
+def become(link: socket.socket, modules: Sequence[str], leaving: Leaving, began: float) -> None:
+    """Be the fork server, in a process that was forked from one that has imported Prefect; until the worker is gone.
+
+    Args:
+        link: to the worker.
+        modules: what to import.
+        leaving: made before anything was imported.
+        began: when importing began, in seconds since the epoch.
+    """
+    from prefect.context import refresh_global_settings_context  # noqa: PLC0415  the program imports it later
+
+    _ignore_signals()
+    os.chdir("/")
+    with open(os.devnull, "rb") as nothing:  # noqa: PTH123  a descriptor is what is needed
+        os.dup2(nothing.fileno(), sys.stdin.fileno() if sys.stdin else 0)
+    os.environ.update(GIVEN)
+    refresh_global_settings_context()
+    serve(link, modules, leaving, began)
+
+
+def serve(link: socket.socket, modules: Sequence[str], leaving: Leaving, began: float) -> None:
+    """Import, say so, and fork until the worker is gone."""
+    link.set_inheritable(False)
     missing = preload(modules)
+    _complete_variables()
+    gc.freeze()
+    _tell_of_itself(link, "ready", missing, began)
+    ForkServer(link, leaving, _rest(link, modules, began)).serve()
+
+
+def _ignore_signals() -> None:
+    """Those are sent to the whole group on a redeploy: the worker decides."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _complete_variables() -> None:
+    """Prefect's settings, as each run will be given them: who sees the same need not read them again."""
+    from prefect.settings import get_current_settings  # noqa: PLC0415  after signals and exits are seen to
+
+    os.environ.update(get_current_settings().to_environment_variables(exclude_unset=True))
+
+
+def _rest(link: socket.socket, modules: Sequence[str], began: float) -> Iterator[float]:
+    """Import what is below the packages, one by one, do what else spares the runs work, and say so.
+
+    Gives before each step how many seconds it has to have been quiet, since nothing is forked meanwhile.
+    """
+    missing = []
+    for name in parts_of(modules):
+        if not imported(name):
+            missing.append(name)
+        yield 0
+    yield _QUIET_S
+    complete_models()
+    yield _QUIET_S
     gc.collect()
     gc.freeze()
     gc.enable()
-    ready = {"files": sources(began), "missing": missing, "threads": threading.active_count()}
-    link.sendall(line({"ready": ready}))
-    ForkServer(link, leaving).serve()
+    _tell_of_itself(link, "complete", missing, began)
+
+
+def _tell_of_itself(link: socket.socket, moment: str, missing: Sequence[str], began: float) -> None:
+    told = {"files": sources(began), "missing": missing, "threads": threading.active_count()}
+    with suppress(BrokenPipeError, ConnectionResetError):  # the worker is gone, which the next read will say
+        link.sendall(line({moment: told}))
 
 
 if __name__ == "__main__":

@@ -6,8 +6,7 @@ import asyncio
 import os
 import signal
 import socket
-import subprocess
-import sys
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from typing import Any
 from prefect.settings import get_current_settings
 
 from keyturn.errors import UnavailableError
-from keyturn.worker.configuration import GIVEN
+from keyturn.worker.opening import GIVEN, Process, opened, opened_early
 from keyturn.worker.preloading import changed_at
 from keyturn.worker.wire import Lines, Order, line, order_line
 
@@ -44,10 +43,16 @@ class ServerGoneError(Exception):
 
 
 class ServerLink:
-    """One running fork server."""
+    """One running fork server.
 
-    def __init__(self, process: subprocess.Popen[bytes], link: socket.socket) -> None:
+    Attributes:
+        ready: it forks; with the files that it was made from, what could not be imported, and its threads.
+        complete: it has imported all that it was told to; the same anew.
+    """
+
+    def __init__(self, process: Process, link: socket.socket) -> None:
         self.ready: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
+        self.complete: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
         self.alive = True
         self._process = process
         self._link = link
@@ -69,9 +74,10 @@ class ServerLink:
 
     def is_outdated(self) -> bool:
         """Whether a file that it was made from has changed since."""
-        if not self.ready.done() or self.ready.cancelled() or self.ready.exception():
+        known = next((moment for moment in (self.complete, self.ready) if moment.done()), None)
+        if known is None or known.cancelled() or known.exception():
             return False
-        return any(changed_at(path) != at for path, at in self.ready.result()["files"].items())
+        return any(changed_at(path) != at for path, at in known.result()["files"].items())
 
     async def fork(self, order: Order) -> Forked:
         """Have a process forked.
@@ -136,8 +142,10 @@ class ServerLink:
                     yield message
 
     def _heard(self, message: dict[str, Any]) -> None:
-        if "ready" in message and not self.ready.done():
-            self.ready.set_result(message["ready"])
+        if "ready" in message:
+            _settle(self.ready, message["ready"])
+        elif "complete" in message:
+            _settle(self.complete, message["complete"])
         elif "forked" in message:
             made = Forked(message["forked"], message["pid"], asyncio.get_running_loop().create_future())
             self._running[made.id] = made
@@ -151,7 +159,8 @@ class ServerLink:
     def _lost(self) -> None:
         """The server is gone: whoever waits for an answer is told, and its processes are watched from here."""
         self.alive = False
-        _settle(self.ready, ServerGoneError())
+        for moment in (self.ready, self.complete):
+            _settle(moment, ServerGoneError())
         for waiting in self._orders.values():
             _settle(waiting, ServerGoneError())
         self._watchers = {asyncio.create_task(self._watch(process)) for process in self._running.values()}
@@ -166,19 +175,9 @@ class ServerLink:
 
 
 async def start_server(modules: Sequence[str]) -> ServerLink:
-    """Start a fork server; it becomes ready by and by.
-
-    It is told nothing on its command line but names of modules. It inherits this process's output and the variables
-    that runs get, and is in no folder of anybody's, as a run is not unless it is told to be.
-    """
-    ours, theirs = socket.socketpair()
-    ours.setblocking(False)
-    argv = [sys.executable, "-P", "-m", "keyturn.worker.fork_server", str(theirs.fileno()), *modules]
-    with theirs:
-        process = subprocess.Popen(  # noqa: S603, ASYNC220  our own program; forking is quick
-            argv, env=_variables(), cwd="/", stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()]
-        )
-    return ServerLink(process, ours)
+    """Start a fork server, or take the one that was started for this worker before; it becomes ready by and by."""
+    started = opened_early(modules) or opened(modules, _variables())
+    return ServerLink(started.process, started.link)
 
 
 def _variables() -> dict[str, str]:
@@ -188,7 +187,7 @@ def _variables() -> dict[str, str]:
 
 
 async def until_ready(server: ServerLink) -> Mapping[str, Any]:
-    """Wait until everything is imported.
+    """Wait until it forks.
 
     Raises:
         UnavailableError: it ended before that, or takes too long.
@@ -222,9 +221,9 @@ def _lives(pid: int) -> bool:
         return True  # no /proc on this system
 
 
-def _reaped(process: subprocess.Popen[bytes], patience_s: float = 5.0) -> None:
-    try:
-        process.wait(patience_s)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+def _reaped(process: Process, patience_s: float = 5.0) -> None:
+    deadline = time.monotonic() + patience_s
+    while process.poll() is None:
+        if time.monotonic() > deadline:
+            process.kill()
+        time.sleep(_LOOK_S)

@@ -1,9 +1,9 @@
-"""What the fork server imports before the first run, and which files that was made from."""
+"""What the fork server imports, before the first run and while it has nothing else to do, and from which files."""
 
 from __future__ import annotations
 
 import importlib
-import itertools
+import os
 import pkgutil
 import site
 import sys
@@ -12,6 +12,8 @@ import time
 import traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from pydantic import BaseModel
 
 ENGINE = (
     "prefect.flow_engine",
@@ -33,17 +35,16 @@ ENGINE = (
 
 
 def preload(names: Iterable[str]) -> list[str]:
-    """Import the engine and the modules named; of a package also what is below it. Gives what could not be imported.
+    """Import the engine and the modules named. Gives what could not be imported.
 
     A module that cannot be imported fails the run that needs it, and no other.
     """
-    # One after the other: what is below a package is only known once that is imported.
-    return [name for name in itertools.chain(ENGINE, _with_parts(names)) if not _imported(name)]
+    return [name for name in (*ENGINE, *names) if not imported(name)]
 
 
-def _with_parts(names: Iterable[str]) -> Iterator[str]:
+def parts_of(names: Iterable[str]) -> Iterator[str]:
+    """What is below the packages named. What is below one of these in turn is only known once that is imported."""
     for name in names:
-        yield name
         package = sys.modules.get(name)
         if package is not None and hasattr(package, "__path__"):
             for part in pkgutil.walk_packages(package.__path__, f"{name}.", onerror=lambda _: None):
@@ -51,13 +52,26 @@ def _with_parts(names: Iterable[str]) -> Iterator[str]:
                     yield part.name
 
 
-def _imported(name: str) -> bool:
+def imported(name: str) -> bool:
+    """Import a module; whether that went well. If not, its output says why."""
     try:
         importlib.import_module(name)
     except Exception:  # noqa: BLE001  whatever a module raises; the server has to live for the other flows
         traceback.print_exc()
         return False
     return True
+
+
+def complete_models() -> None:
+    """Do for all models what pydantic has put off until each is used, which every run would do anew."""
+    for model in [model for model in _below(BaseModel) if not model.__pydantic_complete__]:
+        model.model_rebuild(raise_errors=False)
+
+
+def _below(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    for one in model.__subclasses__():
+        yield one
+        yield from _below(one)
 
 
 def sources(since: float) -> dict[str, int]:
@@ -68,12 +82,11 @@ def sources(since: float) -> dict[str, int]:
     What was changed after `since` (when importing began) may have been read before: it gets 0, so it counts as changed.
     What claims to be from the future would do so for ever, and is taken as it is.
     """
-    installed = {Path(folder) for folder in (*site.getsitepackages(), sysconfig.get_path("purelib"))}
+    installed = {str(Path(folder)) for folder in (*site.getsitepackages(), sysconfig.get_path("purelib"))}
+    elsewhere = tuple(f"{folder}{os.sep}" for folder in (*installed, sysconfig.get_path("stdlib")))
     known = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
-    files = {Path(file) for file in known if file and file.endswith(".py")}
-    outside = {file for file in files if not file.is_relative_to(sysconfig.get_path("stdlib"))}
-    own = {file for file in outside if not any(file.is_relative_to(folder) for folder in installed)}
-    times = {str(path): changed_at(str(path)) for path in own | installed}
+    own = {file for file in known if file and file.endswith(".py") and not file.startswith(elsewhere)}
+    times = {path: changed_at(path) for path in own | installed}
     return {path: at if not since * 1e9 < at <= time.time_ns() else 0 for path, at in times.items() if at}
 
 

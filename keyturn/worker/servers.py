@@ -46,7 +46,8 @@ class Servers:
                 self._current = None
             if self._current is None:
                 self._current = await start_server(self._modules)
-                self._current.ready.add_done_callback(self._tell)
+                self._current.ready.add_done_callback(lambda moment: self._tell("ready", moment))
+                self._current.complete.add_done_callback(lambda moment: self._tell("complete", moment))
             await self._let_go_of_older()
             return self._current
 
@@ -92,11 +93,11 @@ class Servers:
             self._older.remove(server)
             await server.close()
 
-    def _tell(self, ready: asyncio.Future[Mapping[str, Any]]) -> None:
-        if ready.cancelled() or ready.exception() is not None:
+    def _tell(self, what: str, moment: asyncio.Future[Mapping[str, Any]]) -> None:
+        if moment.cancelled() or moment.exception() is not None:
             return
-        told = ready.result()
-        self._logger.info("Fork server ready, with %d files of its own to watch", len(told["files"]))
+        told = moment.result()
+        self._logger.info("Fork server %s, with %d files of its own to watch", what, len(told["files"]))
         if told["missing"]:
             self._logger.warning("Not preloaded, each run has to try by itself: %s", ", ".join(told["missing"]))
         if told["threads"] != 1:

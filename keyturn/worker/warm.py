@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
+import gc
 import socket
 import tempfile
 from pathlib import Path
@@ -17,11 +17,10 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import InfrastructureNotAvailable, InfrastructureNotFound
 from prefect.workers.base import BaseWorker
 
-from keyturn import settings
-from keyturn.settings import WorkerSettings
 from keyturn.worker import states
 from keyturn.worker.configuration import WarmConfiguration, WarmResult, WarmVariables
 from keyturn.worker.intent import Intent, Intents
+from keyturn.worker.own_settings import own_settings
 from keyturn.worker.running import Execution, Running
 from keyturn.worker.servers import Servers
 from keyturn.worker.waking import Waking
@@ -49,7 +48,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  Prefect's own
         super().__init__(*args, **kwargs)
-        self._told = _settings()
+        self._told = own_settings()
         self._closing = False
         self._handed_back: set[Execution] = set()
         self._unsaid: set[UUID] = set()  # stopped in order to be cancelled, which Prefect may not know yet
@@ -58,6 +57,8 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
 
     async def setup(self) -> None:
         """Start the fork server, which imports while the worker signs on."""
+        gc.freeze()
+        gc.enable()  # who started this process may have spared its imports the search
         self._servers = Servers(self._told.preload.split(), self._logger)
         self._intents = await Intents().__aenter__()
         self._running = Running(self._servers, self._intents)
@@ -226,12 +227,6 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _settings() -> WorkerSettings:
-    """The worker's own; what else is wrong with keyturn's settings is for the runs to say, each in its log."""
-    own = ("KEYTURN_WORKER__", "KEYTURN_CONFIG")
-    return settings.load({name: value for name, value in os.environ.items() if name.startswith(own)}).worker
 
 
 def _folder(configuration: WarmConfiguration) -> contextlib.AbstractContextManager[Path]:

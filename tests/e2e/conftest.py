@@ -238,7 +238,7 @@ class World:
 
 def _executes_runs(process: psutil.Process) -> bool:
     """Whether it is a process of a worker's, and no stranger that got the pid of one that is gone."""
-    return any(word in ("keyturn.worker.fork_server", "prefect.engine") for word in process.cmdline())
+    return any(word in ("keyturn.worker", "keyturn.worker.fork_server", "prefect.engine") for word in process.cmdline())
 
 
 class Heard(CommandLine):

@@ -77,7 +77,7 @@ class Up:
 
     def logged(self) -> str:
         """What the workers and their runs have printed, the newest worker last."""
-        logs = [child.log for child in self.children if " worker start " in " ".join(child.command.argv)]
+        logs = [child.log for child in self.children if "--pool" in child.command.argv]
         return "".join(log.read_text(errors="replace") for log in logs)
 
     def file(self, name: str) -> Path:

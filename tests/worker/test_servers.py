@@ -60,10 +60,11 @@ def test_it_has_everything_imported_and_neither_threads_nor_connections() -> Non
         async with servers(*WorkerSettings().preload.split()) as some:
             server = await some.refresh()
             ready = await until_ready(server)
-            assert ready["missing"] == []
-            assert ready["threads"] == psutil.Process(server.pid).num_threads() == 1
+            complete = await asyncio.wait_for(server.complete, 60)
+            assert ready["missing"] == complete["missing"] == []
+            assert complete["threads"] == psutil.Process(server.pid).num_threads() == 1
             assert psutil.Process(server.pid).net_connections("inet") == []
-            assert str(Path(__file__).parents[2] / "keyturn" / "wiring.py") in ready["files"]
+            assert str(Path(__file__).parents[2] / "keyturn" / "wiring.py") in complete["files"]
 
     asyncio.run(look())
 

@@ -116,7 +116,7 @@ def _pids(up: Any, file: Path) -> list[int]:
 
 
 def _fork_server(worker: int) -> psutil.Process:
-    of_it = psutil.Process(worker).children()
-    found = [process for process in of_it if "keyturn.worker.fork_server" in process.cmdline()]
-    assert found
-    return found[-1]
+    """The newest: forked from the worker in its first moments, or started later as a program."""
+    servers = psutil.Process(worker).children()
+    assert servers
+    return max(servers, key=lambda process: process.create_time())
