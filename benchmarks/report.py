@@ -27,6 +27,7 @@ PARTS: Mapping[str, tuple[str, str]] = {
     "checks": ("benchmarks.fleet_checks", "Checks of a fleet"),
     "budgets": ("benchmarks.budgets", "Vendors' budgets, shared by workers"),
     "cost": ("benchmarks.cost_per_integration", "Cost per integration"),
+    "suspended": ("benchmarks.suspended", "What suspended attempts hold"),
     "pages": ("benchmarks.console_pages", "Pages of the console"),
     "lists": ("benchmarks.console_fleet", "Lists in the ledger"),
     "start": ("benchmarks.start", "Start of commands"),

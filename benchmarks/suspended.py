@@ -11,15 +11,20 @@ import os
 import sys
 import threading
 import tracemalloc
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks import cost_seed
 from benchmarks.cost_per_integration import Place, at
 from benchmarks.cost_vendors import prefect
 from benchmarks.servers import database, server
+from benchmarks.tables import table
 
+SIZES = (10, 10_000)
+MOST: Mapping[str, float] = {"processes": 0, "threads": 0, "memory_mib": 1.0}
 _MIB = 1024 * 1024
 
 
@@ -62,25 +67,36 @@ def held(url: str, count: int, claim: int = 200) -> Held:
         return Held(*more, (now - before) / _MIB, (peak - before) / _MIB, len(claimed))
 
 
-def figures(sizes: tuple[int, ...] = (10, 10_000)) -> dict[int, Held]:
+def figures(sizes: tuple[int, ...] = SIZES) -> dict[str, Any]:
     """By the number of suspended attempts."""
     found = {}
     with server() as postgres:
         for size in sizes:
             with database(postgres) as url:
-                found[size] = held(url, size)
-    return found
+                found[size] = asdict(held(url, size))
+    return {"held": found}
 
 
-def markdown(found: dict[int, Held]) -> str:
+def goals(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Nothing stays: no process, no thread, and no memory that grows with the number."""
+    found: Mapping[int, Mapping[str, float]] = figures["held"]
+    most = found[max(found)]
+    told = {f"{what} of {max(found):,} suspended": (most[what], bound) for what, bound in MOST.items()}
+    return {
+        name: {"found": round(amount, 2), "at_most": bound, "met": amount <= bound}
+        for name, (amount, bound) in told.items()
+    }
+
+
+def shown(figures: Mapping[str, Any]) -> str:
     """The figures as a table."""
-    lines = ["| suspended attempts | processes | threads | memory kept | memory in a round | taken on in a round |"]
-    lines.append("|---:|---:|---:|---:|---:|---:|")
-    lines += [
-        f"| {size:,} | +{h.processes} | +{h.threads} | +{h.memory_mib:.1f} MiB | {h.peak_mib:.1f} MiB | {h.claimed} |"
-        for size, h in found.items()
-    ]
-    return "\n".join(lines)
+    head = ("suspended attempts", "processes", "threads", "memory kept", "memory in a round", "taken on in a round")
+    return table(head, [_row(size, Held(**held)) for size, held in figures["held"].items()])
+
+
+def _row(size: int, held: Held) -> tuple[object, ...]:
+    memory = (f"+{held.memory_mib:.1f} MiB", f"{held.peak_mib:.1f} MiB")
+    return (f"{size:,}", f"+{held.processes}", f"+{held.threads}", *memory, held.claimed)
 
 
 def _round(place: Place) -> None:
@@ -101,4 +117,4 @@ def _parent(file: Path) -> int:
 
 
 if __name__ == "__main__":
-    print(markdown(figures(tuple(map(int, sys.argv[1:])) or (10, 10_000))))
+    print(shown(figures(tuple(map(int, sys.argv[1:])) or SIZES)))

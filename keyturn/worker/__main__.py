@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Sequence
 
+from keyturn.errors import KeyturnError
 from keyturn.worker import fork_server
 from keyturn.worker.child import Leaving
 from keyturn.worker.opening import ForkedProcess, Opened, keep_early
@@ -24,9 +25,13 @@ from keyturn.worker.preloading import preload
 def main() -> None:
     """Become Prefect's own command. It says what is wrong with its options, and exits as it would by itself."""
     leaving, began = Leaving(), time.time()
+    try:
+        modules = own_settings().preload.split()
+    except KeyturnError as error:
+        sys.exit(str(error))
     gc.disable()  # until the worker is set up, as in the fork server
     preload(())
-    _fork(own_settings().preload.split(), leaving, began)
+    _fork(modules, leaving, began)
     sys.argv = ["prefect", "--no-prompt", "worker", "start", "--type", "warm", *sys.argv[1:]]
     runpy.run_module("prefect", run_name="__main__", alter_sys=True)
 
