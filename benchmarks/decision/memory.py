@@ -18,8 +18,10 @@ _MIB = 2**20
 def run_and_worker(place: Place, system: OnPrefect, key: str) -> dict[str, Any]:
     """MiB of both; the journey that is played for it comes to its end.
 
-    PSS counts memory that processes share once, in equal parts; USS is what a process has for itself alone.
+    PSS counts memory that processes share once, in equal parts; USS is what a process has for itself alone. A run that
+    is forked in a worker's first seconds has more, since the fork server still changes what it would share.
     """
+    until(system.complete, "the worker has imported everything")
     idle = _family(system)
     worker = sum(one.memory_full_info().pss for one in idle)
     system.begin(key)
