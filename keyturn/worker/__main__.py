@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import runpy
+import signal
 import socket
 import sys
 import time
@@ -25,6 +26,7 @@ from keyturn.worker.preloading import preload
 def main() -> None:
     """Become Prefect's own command. It says what is wrong with its options, and exits as it would by itself."""
     leaving, began = Leaving(), time.time()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # Prefect stops by it; a shell's background jobs ignore it
     try:
         modules = own_settings().preload.split()
     except KeyturnError as error:

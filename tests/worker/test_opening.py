@@ -9,7 +9,7 @@ import time
 
 from prefect.settings import PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED, get_current_settings, temporary_settings
 
-from keyturn.worker.forked import start_server
+from keyturn.worker.forked import start_server, until_ready
 from keyturn.worker.opening import GIVEN, ForkedProcess, keep_early, opened
 
 
@@ -29,6 +29,7 @@ def test_a_server_that_was_started_early_is_taken_once() -> None:
         links = [await start_server(modules) for modules in ([], ["json"], ["json"])]
         assert [link.pid == early.process.pid for link in links] == [False, True, False]
         for link in links:
+            await until_ready(link)  # which ends by itself then, when nobody is left
             await link.close()
         assert early.process.poll() == 0
 
