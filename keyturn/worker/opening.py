@@ -38,9 +38,12 @@ class ForkedProcess:
         self._code: int | None = None
 
     def poll(self) -> int | None:
-        """As `Process` says."""
+        """As `Process` says; 0 where the system keeps no ends, since whoever started this process ignores them."""
         if self._code is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:
+                pid, status = self.pid, 0
             self._code = os.waitstatus_to_exitcode(status) if pid else None
         return self._code
 

@@ -212,5 +212,5 @@ class Ways:
         while not (found := holds()):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"see {self.running.logs}")
-            time.sleep(0.2)  # between two looks
+            time.sleep(0.2)  # between two looks: what is waited for may be in any store, and none of them tells
         return found
