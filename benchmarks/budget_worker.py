@@ -56,11 +56,17 @@ def begin(work: Work) -> subprocess.Popen[str]:
 
 
 def ended(workers: Sequence[subprocess.Popen[str]]) -> dict[str, int]:
-    """Wait for them, and add up what they report."""
+    """Wait for them, and add up what they report.
+
+    Raises:
+        CalledProcessError: one of them failed; what it said of that is on stderr. All of them have ended.
+    """
+    said = [worker.communicate()[0] for worker in workers]
     total: Counter[str] = Counter()
-    for worker in workers:
-        said, _ = worker.communicate()
-        total.update(json.loads(said))
+    for worker, counts in zip(workers, said, strict=True):
+        if worker.returncode:
+            raise subprocess.CalledProcessError(worker.returncode, worker.args)
+        total.update(json.loads(counts))
     return dict(total)
 
 

@@ -96,11 +96,11 @@ class Budget:
         """
         budget, end, stale = self._called(company), self._now() + PATIENCE_S, 0
         while True:
-            asked = self._now()
-            taken = self._take(budget, max(0.0, end - asked))
+            taken = self._take(budget, max(0.0, end - self._now()))
+            at = self._now() - taken.took_s + taken.wait_s
             if taken.wait_s > 0:
                 self._clock.sleep(taken.wait_s)
-            leave_by = asked + taken.wait_s + self._fresh_s
+            leave_by = at + self._fresh_s
             if (self._now() <= leave_by or stale >= _STALE) and self._stands(budget, taken):
                 return max(leave_by, self._now() + self._fresh_s)
             stale += 1

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from threading import Lock
 
 from sqlalchemy import Connection, Engine, bindparam, func, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, DOUBLE_PRECISION, INTEGER
@@ -18,6 +20,8 @@ _TAKE = text("SELECT slot_at, wait_s, paused FROM keyturn_take_slot(:budget, :ca
     bindparam("calls", type_=ARRAY(INTEGER)), bindparam("spans", type_=ARRAY(DOUBLE_PRECISION))
 )
 
+_TURN_S = 0.5  # so long a thread lets others go first
+
 
 class PostgresSlots(Slots):
     """Slots in the ledger. Each method is one statement, and a transaction of its own.
@@ -27,10 +31,11 @@ class PostgresSlots(Slots):
 
     Args:
         engine: from `keyturn.ledger.engine.make_engine`.
+        now: seconds on a clock that never goes back.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, now: Callable[[], float] = time.monotonic) -> None:
+        self._engine, self._now, self._asking = engine, now, Lock()
 
     def take(self, budget: str, windows: Sequence[Window], patience_s: float) -> Taken:
         """Take the next free slot."""
@@ -40,9 +45,11 @@ class PostgresSlots(Slots):
             "spans": [window.seconds for window in windows],
             "patience_s": patience_s,
         }
-        with self._connected(budget) as connection:
+        with self._turn(), self._connected(budget) as connection:
+            began = self._now()  # not before: a slot does not age while a connection is opened
             row = connection.execute(_TAKE, asked).one()
-        return Taken(row.slot_at, row.wait_s, row.paused)
+            took_s = self._now() - began
+        return Taken(row.slot_at, row.wait_s, row.paused, took_s)
 
     def pause(self, budget: str, seconds: float) -> datetime | None:
         """Give out none for so long."""
@@ -58,6 +65,20 @@ class PostgresSlots(Slots):
         """Until when none is given out."""
         with self._connected(budget) as connection:
             return connection.execute(select(budgets.c.paused_until).where(budgets.c.budget == budget)).scalar()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Let one thread ask after the other.
+
+        The ledger gives out one slot at a time anyway. So few connections do for many threads, and no thread opens one
+        while another's slot grows old. While the ledger does not answer nobody waits for somebody else to hear that.
+        """
+        mine = self._asking.acquire(timeout=_TURN_S)
+        try:
+            yield
+        finally:
+            if mine:
+                self._asking.release()
 
     @contextmanager
     def _connected(self, budget: str) -> Iterator[Connection]:

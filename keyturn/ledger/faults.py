@@ -40,6 +40,7 @@ _PASSING = {
     "40": "gave this transaction up for another one",
     "08": "lost the connection",
 }
+_FULL = "too many clients", "too many connections", "remaining connection slots"  # in English, as below
 
 
 @dataclass(slots=True)
@@ -112,9 +113,13 @@ def _lost(where: str, problem: str, phase: Phase) -> KeyturnError:
 def _passing(cause: BaseException | None, code: str) -> str:
     if code:
         return next((words for start, words in _PASSING.items() if code.startswith(start)), "")
-    # Without a code PostgreSQL said nothing: there was no connection, or it broke.
-    silent = isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError)
-    return "cannot be reached, or broke off" if silent else ""
+    # Without a code PostgreSQL said nothing, or said it to libpq while connecting.
+    if isinstance(cause, psycopg.errors.ConnectionTimeout):
+        return "does not answer"
+    if not isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
+        return ""
+    full = any(words in str(cause) for words in _FULL)
+    return "has no connection left" if full else "cannot be reached, or broke off"
 
 
 def _told_while_connecting(cause: BaseException | None) -> str:

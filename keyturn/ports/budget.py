@@ -22,13 +22,15 @@ class Taken:
 
     Attributes:
         at: the moment of the slot, by the clock of whoever gives out slots.
-        wait_s: seconds from being asked to `at`. When that is more than the patience, nothing was taken.
+        wait_s: seconds to `at`. When that is more than the patience, nothing was taken.
         paused_until: nobody calls before; `None` if the vendor never said so.
+        took_s: seconds since `wait_s` was true, at most, when the answer came.
     """
 
     at: datetime
     wait_s: float
     paused_until: datetime | None
+    took_s: float = 0.0
 
 
 class Slots(Protocol):

@@ -34,15 +34,22 @@ class RecordingClock(SystemClock):
 
 
 class FarSlots(FakeSlots):
-    """Slots that take longer to be had than they are fresh."""
+    """Slots that take longer to be had than they are fresh.
 
-    clock: FakeClock
+    Args:
+        clock: by which it takes a tenth of a second.
+        took_s: how much of that the slot is old.
+    """
+
+    def __init__(self, clock: FakeClock, took_s: float) -> None:
+        super().__init__(clock)
+        self._present, self._took_s = clock, took_s
 
     def take(self, budget: str, windows: Sequence[Window], patience_s: float) -> Taken:
-        """Take the next free slot; the answer is under way for a while."""
+        """Take the next free slot, in a while."""
         taken = super().take(budget, windows, patience_s)
-        self.clock.present += timedelta(seconds=0.1)
-        return taken
+        self._present.present += timedelta(seconds=0.1)
+        return replace(taken, took_s=self._took_s)
 
 
 @pytest.fixture
@@ -109,12 +116,19 @@ def test_a_spent_daily_budget_is_said_and_not_slept(clock: Any) -> None:
 
 def test_a_ledger_far_away_slows_calls_down_and_does_not_stop_them(clock: FakeClock) -> None:
     """After a few slots that were over before they were heard of, a call leaves late, and needs no other slot."""
-    far = FarSlots(clock)
-    far.clock = clock
+    far = FarSlots(clock, took_s=0.1)
     budget = Budget("a vendor", [SECOND, DAY], clock, far, now=lambda: clock.now().timestamp())
     leave_by = budget.acquire()
     budget.confirm(leave_by)
     assert list(far.counts().values()) == [4]
+
+
+def test_the_way_to_the_ledger_makes_no_slot_old(clock: FakeClock) -> None:
+    """What it took to get a connection does not count: the slot was given out afterwards, and one is enough."""
+    slots = FarSlots(clock, took_s=0.0)
+    budget = Budget("a vendor", [SECOND, DAY], clock, slots, now=lambda: clock.now().timestamp())
+    budget.confirm(budget.acquire())
+    assert list(slots.counts().values()) == [1]
 
 
 def test_a_refused_call_takes_nothing(clock: Any, shared: FakeSlots) -> None:

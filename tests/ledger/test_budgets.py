@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from threading import Event
 
 import pytest
 from sqlalchemy import Engine, event, text
@@ -151,6 +152,46 @@ def test_a_slot_is_one_statement(slots: PostgresSlots, engine: Engine) -> None:
     for _ in range(10):
         take(slots, Window(3, 60))
     assert len(said) == 10
+
+
+def test_a_slot_ages_while_it_is_asked_for(engine: Engine) -> None:
+    """How old the answer is, is told: what the statement took, and not what it took to connect."""
+    present = [0.0]
+
+    def pass_by(seconds: float) -> None:
+        present[0] += seconds
+
+    event.listen(engine, "connect", lambda *_: pass_by(5.0))
+    event.listen(engine, "before_cursor_execute", lambda *_: pass_by(0.25))
+    assert take(PostgresSlots(engine, lambda: present[0]), Window(3, 60)).took_s == 0.25
+    assert present == [5.25]
+
+
+def test_threads_ask_one_after_the_other(engine: Engine, threads: ThreadPoolExecutor) -> None:
+    """Many threads that begin at once need one connection, and their slots do not age while others connect."""
+    opened: list[object] = []
+    event.listen(engine, "connect", lambda *_: opened.append(None))
+    slots = PostgresSlots(engine)
+    takes = [threads.submit(take, slots, Window(1000, 60)) for _ in range(200)]
+    assert {each.result().wait_s for each in takes} == {0}
+    assert len(opened) == 1
+
+
+def test_nobody_waits_for_a_thread_that_is_stuck(engine: Engine, threads: ThreadPoolExecutor) -> None:
+    """A thread that hears nothing from the ledger does not keep the others from asking."""
+    slots, stuck, over = PostgresSlots(engine), Event(), Event()
+
+    def stand(*_: object) -> None:
+        if not stuck.is_set():
+            stuck.set()
+            over.wait()
+
+    event.listen(engine, "before_cursor_execute", stand)
+    held = threads.submit(take, slots, Window(3, 60))
+    stuck.wait()
+    assert take(slots, Window(3, 60)).wait_s == 0
+    over.set()
+    assert held.result().wait_s == 0
 
 
 def test_old_slots_do_not_stay(slots: PostgresSlots, engine: Engine) -> None:

@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable
 from uuid import uuid4
 
+import psycopg
 import pytest
 from sqlalchemy import Engine, make_url, text
 
@@ -62,6 +63,27 @@ def test_nobody_there(clock: Clock) -> None:
     assert PASSWORD not in repr(told.value)
     assert told.value.__cause__ is None
     assert str(pickle.loads(pickle.dumps(told.value))) == str(told.value)  # noqa: S301  our own bytes
+
+
+def test_nobody_answers(clock: Clock) -> None:
+    """A server that takes the connection and says nothing is told apart from one that is not there."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql://keyturn@127.0.0.1:{silent.getsockname()[1]}/thebase?connect_timeout=2"
+        with pytest.raises(UnavailableError, match="does not answer"):
+            PostgresLedger(make_engine(url), clock, 1.0).integrations()
+
+
+def test_no_connection_left(server: str, clock: Clock) -> None:
+    """An operator hears that there are too many connections, and not that the server is gone."""
+    role = f"kt_{uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(f"CREATE ROLE {role} LOGIN CONNECTION LIMIT 0")
+        try:
+            url = make_url(server).set(username=role, password="x").render_as_string(hide_password=False)
+            with pytest.raises(UnavailableError, match="no connection left"):
+                PostgresLedger(make_engine(url), clock, 1.0).integrations()
+        finally:
+            admin.execute(f"DROP ROLE {role}")
 
 
 def test_no_such_database(server: str, clock: Clock) -> None:
