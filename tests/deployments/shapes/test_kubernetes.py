@@ -341,6 +341,16 @@ def test_a_worker_is_given_the_time_it_takes() -> None:
     assert worker.spec["terminationGracePeriodSeconds"] >= 2 * settings.WorkerSettings().grace_s
 
 
+def test_a_job_names_prefects_login_and_does_not_hold_it() -> None:
+    """Whoever may read Jobs reads no login: prefect-kubernetes is told of the Secret that the worker has it from."""
+    (values,) = read_yaml(FOLDER / "helm" / "prefect-worker.yaml")
+    worker = values["worker"]
+    told = {one["name"].rpartition("AUTH_STRING_SECRET_")[2]: one["value"] for one in worker["extraEnvVars"]}
+    assert told == {"NAME": worker["extraEnvVarsSecret"], "KEY": "PREFECT_API_AUTH_STRING"}
+    assert f"secret generic {told['NAME']} --from-env-file=prefect-client.env" in README
+    assert f"`prefect-client.env` has `{told['KEY']}`" in README
+
+
 def test_values_for_the_charts_name_settings() -> None:
     """Those that the charts pass on as variables; several servers share nothing but PostgreSQL and Redis."""
     (values,) = read_yaml(FOLDER / "helm" / "prefect-server.yaml")
