@@ -188,6 +188,15 @@ def test_each_variable_is_a_setting(pod: Pod) -> None:
 
 
 @each_pod
+def test_services_put_no_variables_into_a_pod(pod: Pod) -> None:
+    """The cluster would add some for each service, and keyturn refuses one of its own that it does not know."""
+    assert pod.spec["enableServiceLinks"] is False
+    (service,) = named("Service")
+    links = {f"{service.upper().replace('-', '_')}_{name}" for name in ("PORT", "SERVICE_HOST", "SERVICE_PORT_HTTP")}
+    assert strangers(links) == links
+
+
+@each_pod
 def test_paths_in_settings_are_mounted(pod: Pod) -> None:
     """Each file that a setting names lies below something that the pod has mounted."""
     mounts = [mount["mountPath"] for mount in pod.container["volumeMounts"]]
