@@ -348,28 +348,3 @@ def test_a_worker_is_given_the_time_it_takes() -> None:
     """The cluster kills it only well after it has handed its last run back."""
     (worker,) = (pod for pod in PODS if pod.name == "keyturn-worker")
     assert worker.spec["terminationGracePeriodSeconds"] >= 2 * settings.WorkerSettings().grace_s
-
-
-def test_a_job_names_prefects_login_and_does_not_hold_it() -> None:
-    """Whoever may read Jobs reads no login: prefect-kubernetes is told of the Secret that the worker has it from."""
-    (values,) = read_yaml(FOLDER / "helm" / "prefect-worker.yaml")
-    worker = values["worker"]
-    told = {one["name"].rpartition("AUTH_STRING_SECRET_")[2]: one["value"] for one in worker["extraEnvVars"]}
-    assert told == {"NAME": worker["extraEnvVarsSecret"], "KEY": "PREFECT_API_AUTH_STRING"}
-    assert f"secret generic {told['NAME']} --from-env-file=prefect-client.env" in README
-    assert f"`prefect-client.env` has `{told['KEY']}`" in README
-
-
-def test_values_for_the_charts_name_settings() -> None:
-    """Those that the charts pass on as variables; several servers share nothing but PostgreSQL and Redis."""
-    (values,) = read_yaml(FOLDER / "helm" / "prefect-server.yaml")
-    told = {one["name"]: one["value"] for one in (*values["global"]["prefect"]["env"], *values["server"]["env"])}
-    assert strangers(set(told)) == set()
-    compose = read_yaml(DEPLOYMENTS / "compose" / "compose.yaml")[0]["services"]["prefect-1"]["environment"]
-    shared = {name: value for name, value in compose.items() if str(value).startswith("prefect_redis.")}
-    messaging = values["backgroundServices"]["messaging"]
-    told |= {"PREFECT_MESSAGING_BROKER": messaging["broker"], "PREFECT_MESSAGING_CACHE": messaging["cache"]}
-    assert shared.items() <= told.items()
-    assert (values["server"]["replicaCount"], values["postgresql"]["enabled"]) == (2, False)
-    for name in ("prefect-login", "prefect-server", "prefect-database"):
-        assert re.search(rf"create secret \w+ {name} ", README)
