@@ -37,6 +37,32 @@ BY_THE_CHART = {
 }
 
 
+def test_the_charts_are_of_one_version() -> None:
+    """The one that the values were read against, wherever a chart is named; another may call things otherwise."""
+    told = README + "".join(file.read_text() for file in (FOLDER / "helm").iterdir())
+    charts = re.findall(r"prefect/prefect-(?:server|worker)(?: --version (\S+))?", told)
+    assert len(charts) >= 5
+    assert set(charts) == {"2026.8.18172642"}
+
+
+def test_values_have_the_names_of_that_version() -> None:
+    """Those of the worker's chart have changed once, and it takes no others."""
+    assert WORKER.keys() == {"worker", "serviceAccount"}
+    told = WORKER["worker"]
+    assert told["apiConfig"] == "selfHostedServer"
+    api = read_yaml(FOLDER / "settings.yaml")[0]["data"]["PREFECT_API_URL"]
+    assert told["selfHostedServerApiConfig"] == {"apiUrl": api}
+    assert told.keys() - {"apiConfig", "selfHostedServerApiConfig"} == {
+        "config",
+        "containerSecurityContext",
+        "extraEnvVars",
+        "extraEnvVarsSecrets",
+        "image",
+        "replicaCount",
+        "resources",
+    }
+
+
 def test_each_variable_is_given_once() -> None:
     """Helm 4 refuses a container that has one twice, also when the other one is the chart's own."""
     told = [one["name"] for one in (*SERVER["global"]["prefect"]["env"], *SERVER["server"]["env"])]
@@ -80,6 +106,6 @@ def test_a_job_names_prefects_login_and_does_not_hold_it() -> None:
     """Whoever may read Jobs reads no login: prefect-kubernetes is told of the Secret that the worker has it from."""
     worker = WORKER["worker"]
     told = {one["name"].rpartition("AUTH_STRING_SECRET_")[2]: one["value"] for one in worker["extraEnvVars"]}
-    assert told == {"NAME": worker["extraEnvVarsSecret"], "KEY": "PREFECT_API_AUTH_STRING"}
+    assert told == {"NAME": worker["extraEnvVarsSecrets"][0], "KEY": "PREFECT_API_AUTH_STRING"}
     assert f"secret generic {told['NAME']} --from-env-file=prefect-client.env" in README
     assert f"`prefect-client.env` has `{told['KEY']}`" in README
