@@ -63,6 +63,23 @@ def test_values_have_the_names_of_that_version() -> None:
     }
 
 
+def test_prefect_is_reached_with_tls_alone() -> None:
+    """The chart passes `extraTls` on as it is; of `tls` it makes nothing, unless cert-manager is asked as well."""
+    ingress = SERVER["ingress"]
+    host = ingress["host"]["hostname"]
+    assert ingress["extraTls"] == [{"hosts": [host], "secretName": "prefect-tls"}]
+    assert "tls" not in ingress
+    assert SERVER["server"]["uiConfig"]["prefectUiApiUrl"] == f"https://{host}/api"
+
+
+def test_each_certificate_is_made() -> None:
+    """The README makes the Secret that each Ingress names, in its namespace."""
+    (console,) = (o for o in read_yaml(FOLDER / "console.yaml") if o["kind"] == "Ingress")
+    for space, tls in (("keyturn", console["spec"]["tls"]), ("prefect", SERVER["ingress"]["extraTls"])):
+        for one in tls:
+            assert f"kubectl -n {space} create secret tls {one['secretName']} --cert=" in README
+
+
 def test_each_variable_is_given_once() -> None:
     """Helm 4 refuses a container that has one twice, also when the other one is the chart's own."""
     told = [one["name"] for one in (*SERVER["global"]["prefect"]["env"], *SERVER["server"]["env"])]
