@@ -42,6 +42,7 @@ PREFECT_API_AUTH_STRING=keyturn:$(cat prefect_login)
 PREFECT_SERVER_ENCRYPTION_KEY=$(echo "$encryption_key" | tr '+/' '-_')
 PREFECT_SERVER_DOCKET_URL=redis://:$(cat redis_password)@redis:6379/1
 PREFECT_REDIS_MESSAGING_PASSWORD=$(cat redis_password)
+PREFECT_REDIS_WORKER_CLEANUP_QUEUE_PASSWORD=$(cat redis_password)
 END
 
 ledger() { printf '[ledger]\nurl = "postgresql://keyturn:%s@postgres/keyturn"\n' "$(cat ledger_password)"; }

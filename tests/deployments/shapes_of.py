@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from prefect.settings import get_current_settings
 from prefect.settings.models.root import Settings as PrefectSettings
+from prefect_redis.cleanup_queue import RedisWorkerCleanupQueueSettings
 from prefect_redis.client import RedisMessagingSettings
 from prefect_redis.messaging import RedisMessagingConsumerSettings, RedisMessagingPublisherSettings
 from pydantic import BaseModel
@@ -25,6 +26,7 @@ _REDIS = {
     "PREFECT_REDIS_MESSAGING_": RedisMessagingSettings,
     "PREFECT_REDIS_MESSAGING_PUBLISHER_": RedisMessagingPublisherSettings,
     "PREFECT_REDIS_MESSAGING_CONSUMER_": RedisMessagingConsumerSettings,
+    "PREFECT_REDIS_WORKER_CLEANUP_QUEUE_": RedisWorkerCleanupQueueSettings,
 }
 
 
