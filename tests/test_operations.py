@@ -65,6 +65,13 @@ def test_every_setting_exists() -> None:
     assert theirs <= _get_valid_setting_names(PrefectSettings)
 
 
+def test_the_database_is_set_where_the_shapes_set_it() -> None:
+    """Prefect has two names for it, and goes by the one that secrets.sh and the chart give."""
+    made = (ROOT / "deployments" / "compose" / "secrets.sh").read_text(encoding="utf-8")
+    named = set(re.findall(r"\bPREFECT_\w+_CONNECTION_URL", CODE))
+    assert named == set(re.findall(r"^(PREFECT_\w+_CONNECTION_URL)=", made, flags=re.MULTILINE))
+
+
 def test_every_file_exists() -> None:
     """Paths of this repository, in commands and in prose."""
     named = set(re.findall(r"\b((?:tests|deployments|benchmarks)(?:/[\w.-]+)+)", CODE))
