@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import pytest
 import typer
+from cyclopts import CycloptsError
+from prefect.cli._app import _app as prefect
 from prefect.settings.legacy import _get_valid_setting_names
 from prefect.settings.models.root import Settings as PrefectSettings
 from typer.core import TyperGroup
@@ -45,6 +50,18 @@ def test_every_command_exists_with_its_options() -> None:
     assert [words for words in named if not is_command(words.split())] == []
     assert not is_command(["db", "restored", "--quietly"])
     assert not is_command(["docter"])
+
+
+def test_every_command_of_prefect_exists_with_its_options() -> None:
+    """As Prefect itself takes its command line apart."""
+    readme = (ROOT / "deployments" / "prefect" / "README.md").read_text(encoding="utf-8")
+    named = re.findall(r"^prefect ([^\n&|]+)$", f"{CODE}\n{readme}", flags=re.MULTILINE)
+    assert len(named) > 8
+    for words in named:
+        understood = [str(UUID(int=1)) if word == "ID" else word for word in shlex.split(words)]
+        prefect.parse_args(understood, exit_on_error=False, print_error=False)
+    with pytest.raises(CycloptsError):
+        prefect.parse_args(["global-concurrency-limit", "reset"], exit_on_error=False, print_error=False)
 
 
 def test_every_verb_exists() -> None:
