@@ -14,6 +14,7 @@ import kubernetes_validate
 import pytest
 
 from keyturn import settings
+from keyturn.clients import console as console_client
 from keyturn.console import premises, signals
 from tests.deployments.shapes_of import DEPLOYMENTS, read_yaml, strangers
 
@@ -238,6 +239,13 @@ def test_probes_ask_for_what_is_served() -> None:
     assert variables(worker)["PREFECT_WORKER_WEBSERVER_PORT"] == str(worker.ports["health"])
     (console,) = (pod for pod in PODS if pod.name == "keyturn-console")
     assert variables(console)["KEYTURN_CONSOLE__PORT"] == str(console.ports["http"])
+
+
+def test_a_command_from_afar_is_waited_for() -> None:
+    """The controller is patient for longer than the command that asks; its own minute would cut a long look short."""
+    annotations = named("Ingress")["keyturn-console"]["metadata"]["annotations"]
+    patience_s = float(annotations["nginx.ingress.kubernetes.io/proxy-read-timeout"])
+    assert patience_s > console_client._READ_TIMEOUT_S
 
 
 def test_selectors_choose_what_they_are_for() -> None:
