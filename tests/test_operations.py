@@ -52,6 +52,15 @@ def test_every_command_exists_with_its_options() -> None:
     assert not is_command(["docter"])
 
 
+def test_every_command_that_deployments_name_exists() -> None:
+    """In what is said about them, and in the examples of settings."""
+    files = [*(ROOT / "deployments").rglob("README.md"), ROOT / "deployments" / "compose" / ".env.example"]
+    told = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    named = re.findall(r"(?:`|exec \S+ (?:-- )?)keyturn ([a-z][^`\n]*)", told)
+    assert len(named) > 5
+    assert [words for words in named if not is_command(words.split())] == []
+
+
 def test_every_command_of_prefect_exists_with_its_options() -> None:
     """As Prefect itself takes its command line apart."""
     readme = (ROOT / "deployments" / "prefect" / "README.md").read_text(encoding="utf-8")
