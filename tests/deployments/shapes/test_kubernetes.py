@@ -352,6 +352,24 @@ def test_images_are_what_the_kustomization_replaces() -> None:
     assert [p.container["image"] for p in PODS if p.name == "run"] == [f"{image['newName']}:{image['newTag']}"]
 
 
+def test_the_type_of_the_pool_is_said_once() -> None:
+    """For the Job that makes it and for the workers that serve it, by the name and with the default of compose."""
+    pool_type = named("ConfigMap")["keyturn-settings"]["data"]["POOL_TYPE"]
+    assert f"POOL_TYPE: ${{POOL_TYPE:-{pool_type}}}" in (DEPLOYMENTS / "compose" / "compose.yaml").read_text()
+    by_name = {pod.name: pod for pod in PODS}
+    for name, used in (("keyturn-worker", "--type $(POOL_TYPE)"), ("keyturn-deployments", '--type "$POOL_TYPE"')):
+        assert variables(by_name[name])["POOL_TYPE"] == pool_type
+        assert used in " ".join(by_name[name].container["command"])
+
+
+def test_a_pool_is_made_anew_in_order() -> None:
+    """Nobody serves the old one any more when it goes, and nothing is overwritten: a pool keeps its type."""
+    steps = ("pool pause", "--replicas=0", "pool delete", "pool create", "deploy --all", "helm install keyturn-job")
+    places = [README.index(step, README.index("## A Job for each run")) for step in steps]
+    assert places == sorted(places)
+    assert "--overwrite" not in README
+
+
 def test_a_worker_is_given_the_time_it_takes() -> None:
     """The cluster kills it only well after it has handed its last run back."""
     (worker,) = (pod for pod in PODS if pod.name == "keyturn-worker")

@@ -31,6 +31,16 @@ def test_a_pool_that_is_there_is_left_as_it_is(command: list[str], *, there: boo
     assert said.read_text().splitlines() == ["work-pool inspect", *created, "deploy --all"]
 
 
+def test_a_pool_of_jobs_is_not_made_without_its_template(tmp_path: Path) -> None:
+    """Its runs would have none of keyturn's settings; the Job fails until somebody has made it."""
+    said = tmp_path / "said"
+    _executable(tmp_path / "prefect", f'echo "$2 $3" >> {said}\n[ "$3" != inspect ] || exit 1')
+    told = {"PATH": f"{tmp_path}:/usr/bin:/bin", "POOL_TYPE": "kubernetes"}
+    done = subprocess.run(_JOB["containers"][0]["command"], env=told, check=False, timeout=30)
+    assert done.returncode == 1
+    assert said.read_text().splitlines() == ["work-pool inspect"]
+
+
 @pytest.mark.parametrize("broken", [False, True], ids=["absent", "silent"])
 def test_no_secret_is_empty(*, broken: bool, tmp_path: Path) -> None:
     """Without an openssl that works nothing is kept, and a second run with one makes everything."""
