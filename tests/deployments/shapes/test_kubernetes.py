@@ -39,6 +39,11 @@ class Pod:
         return dict(only)
 
     @property
+    def all_containers(self) -> list[dict[str, Any]]:
+        """Also those that run before it."""
+        return [*self.spec.get("initContainers", ()), *self.spec["containers"]]
+
+    @property
     def ports(self) -> dict[str, int]:
         """By name."""
         return {port["name"]: port["containerPort"] for port in self.container.get("ports", ())}
@@ -159,9 +164,10 @@ def test_each_pod_can_do_little(pod: Pod) -> None:
     assert pod.spec["automountServiceAccountToken"] is False
     assert pod.spec["securityContext"]["runAsNonRoot"] is True
     assert pod.spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert pod.container["securityContext"] == LITTLE
-    assert pod.container["resources"]["requests"].keys() == {"cpu", "memory"}
-    assert "memory" in pod.container["resources"]["limits"]
+    for container in pod.all_containers:
+        assert container["securityContext"] == LITTLE
+        assert container["resources"]["requests"].keys() == {"cpu", "memory"}
+        assert "memory" in container["resources"]["limits"]
     account = named("ServiceAccount")[pod.spec["serviceAccountName"]]
     assert account["automountServiceAccountToken"] is False
 
@@ -347,9 +353,10 @@ def test_images_are_what_the_kustomization_replaces() -> None:
     """So that one line names the registry; runs in Jobs say it themselves."""
     (base,) = read_yaml(FOLDER / "kustomization.yaml")
     (image,) = base["images"]
-    ours = {pod.container["image"] for pod in PODS if pod.name != "run"}
+    ours = {container["image"] for pod in PODS if pod.name != "run" for container in pod.all_containers}
     assert ours == {f"{image['name']}:{image['newTag']}"}
-    assert [p.container["image"] for p in PODS if p.name == "run"] == [f"{image['newName']}:{image['newTag']}"]
+    (run,) = (pod for pod in PODS if pod.name == "run")
+    assert {container["image"] for container in run.all_containers} == {f"{image['newName']}:{image['newTag']}"}
 
 
 def test_the_type_of_the_pool_is_said_once() -> None:

@@ -14,7 +14,8 @@ _JOB = read_yaml(DEPLOYMENTS / "kubernetes" / "deployments.yaml")[0]["spec"]["te
 _SECRETS = str(DEPLOYMENTS / "compose" / "secrets.sh")
 
 
-def _executable(file: Path, text: str) -> None:
+def executable(file: Path, text: str) -> None:
+    """Write a program of that shell text."""
     file.write_text(f"#!/bin/sh\n{text}\n")
     file.chmod(0o755)
 
@@ -24,7 +25,7 @@ def _executable(file: Path, text: str) -> None:
 def test_a_pool_that_is_there_is_left_as_it_is(command: list[str], *, there: bool, tmp_path: Path) -> None:
     """It is made if it is missing; the limit and the pause that people set stay."""
     said = tmp_path / "said"
-    _executable(tmp_path / "prefect", f'echo "$2 $3" >> {said}\n[ "$3" != inspect ] || exit {int(not there)}')
+    executable(tmp_path / "prefect", f'echo "$2 $3" >> {said}\n[ "$3" != inspect ] || exit {int(not there)}')
     told = {"PATH": f"{tmp_path}:/usr/bin:/bin", "POOL_TYPE": "warm"}
     subprocess.run([part.replace("$$", "$") for part in command], env=told, check=True, timeout=30)
     created = [] if there else ["work-pool create"]
@@ -34,7 +35,7 @@ def test_a_pool_that_is_there_is_left_as_it_is(command: list[str], *, there: boo
 def test_a_pool_of_jobs_is_not_made_without_its_template(tmp_path: Path) -> None:
     """Its runs would have none of keyturn's settings; the Job fails until somebody has made it."""
     said = tmp_path / "said"
-    _executable(tmp_path / "prefect", f'echo "$2 $3" >> {said}\n[ "$3" != inspect ] || exit 1')
+    executable(tmp_path / "prefect", f'echo "$2 $3" >> {said}\n[ "$3" != inspect ] || exit 1')
     told = {"PATH": f"{tmp_path}:/usr/bin:/bin", "POOL_TYPE": "kubernetes"}
     done = subprocess.run(_JOB["containers"][0]["command"], env=told, check=False, timeout=30)
     assert done.returncode == 1
@@ -50,7 +51,7 @@ def test_no_secret_is_empty(*, broken: bool, tmp_path: Path) -> None:
     for name in ("sh", "mkdir", "chmod", "cat", "mv", "rm", "tr", "dirname"):
         (programs / name).symlink_to(program(name))
     if broken:
-        _executable(programs / "openssl", "exit 1")
+        executable(programs / "openssl", "exit 1")
     told = {"PATH": str(programs), "SECRETS_FOLDER": str(folder)}
     first = subprocess.run([_SECRETS, "example.com"], env=told, check=False, timeout=60)
     assert first.returncode == 1
