@@ -101,8 +101,11 @@ class Budget:
             if taken.wait_s > 0:
                 self._clock.sleep(taken.wait_s)
             leave_by = at + self._fresh_s
-            if (self._now() <= leave_by or stale >= _STALE) and self._stands(budget, taken):
-                return max(leave_by, self._now() + self._fresh_s)
+            if self._stands(budget, taken):  # first, since it may ask the ledger, and the slot ages meanwhile
+                if self._now() <= leave_by:
+                    return leave_by
+                if stale >= _STALE:
+                    return self._now() + self._fresh_s
             stale += 1
             if self._now() > end:
                 raise self._spent(_HEARSAY_S)
@@ -119,14 +122,17 @@ class Budget:
             self._hear(budget, self._slots.pause(budget, seconds))
         except TransientError as error:
             # What the vendor answered is not lost for this; and nobody gets a slot from there now.
-            self._untold[budget] = max(self._untold.get(budget, 0.0), self._now() + seconds)
+            with self._lock:
+                self._untold[budget] = max(self._untold.get(budget, 0.0), self._now() + seconds)
             _log.warning("a pause of %s cannot be told to others now: %s", self._name, error)
 
     def _tell(self, budget: str) -> None:
         """Tell the others of a pause that could not be told when it was heard."""
         if end := self._untold.get(budget):
             self._hear(budget, self._slots.pause(budget, max(0.0, end - self._now())))
-            self._untold.pop(budget, None)
+            with self._lock:
+                if self._untold.get(budget) == end:  # and no longer one was heard meanwhile
+                    self._untold.pop(budget)
 
     def _take(self, budget: str, patience_s: float) -> Taken:
         self._tell(budget)

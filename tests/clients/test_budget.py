@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -272,6 +272,76 @@ def test_who_was_held_up_takes_another_slot(clock: FakeClock, shared: FakeSlots)
     present[0] += 1.0
     budget.confirm(leave_by)
     assert sum(shared.counts().values()) == 2
+
+
+def test_a_slot_is_worth_a_call_for_half_of_the_give(clock: FakeClock, shared: FakeSlots) -> None:
+    """Up to then a call leaves in it, however late it was handed out, and after that in another one."""
+    present = [0.0]
+    budget = Budget("a vendor", [Window(3, 10)], clock, shared, now=lambda: present[0])
+    fresh_s = 10 * GIVE / 2
+    leave_by = budget.acquire()
+    assert leave_by == fresh_s
+    present[0] += fresh_s
+    budget.confirm(leave_by)
+    assert sum(shared.counts().values()) == 1
+    present[0] += 0.5 * fresh_s
+    budget.confirm(leave_by)
+    assert sum(shared.counts().values()) == 2
+
+
+class SlowToTell(FakeSlots):
+    """Slots whose place answers at once, but for the question after a pause."""
+
+    asked = taken = 0
+
+    def take(self, budget: str, windows: Sequence[Window], patience_s: float) -> Taken:
+        """Take the next free slot, and count it."""
+        self.taken += 1
+        return super().take(budget, windows, patience_s)
+
+    def paused_until(self, budget: str) -> datetime | None:
+        """Until when none is given out; the first answer is under way for a while."""
+        self.asked += 1
+        if self.asked == 1:
+            self._clock.sleep(0.7)
+        return super().paused_until(budget)
+
+
+def test_a_slot_ages_while_the_ledger_is_asked_for_a_pause(clock: FakeClock) -> None:
+    """Whoever hears too late that no pause was told takes another slot: the vendor sees when calls come."""
+    slots = SlowToTell(clock)
+    budget = Budget("a vendor", [Window(1, 5)], clock, slots, now=lambda: clock.now().timestamp())
+    budget.acquire()
+    left_at = budget.acquire() - 5 * GIVE / 2
+    assert (slots.asked, slots.taken) == (2, 3)
+    assert clock.now().timestamp() == pytest.approx(left_at)
+
+
+class Flapping(FakeSlots):
+    """Slots whose place is away when a second pause is to be told, while the first is being told."""
+
+    budget: Budget
+
+    def pause(self, budget: str, seconds: float) -> datetime | None:
+        """Tell a pause; meanwhile another thread hears of a longer one, and cannot tell it."""
+        end = super().pause(budget, seconds)
+        if seconds < 10:
+            self.away = True
+            self.budget.pause(40)
+            self.away = False
+        return end
+
+
+def test_a_longer_pause_that_is_heard_while_one_is_told_is_not_forgotten(clock: FakeClock) -> None:
+    """Two threads at a ledger that comes and goes: the vendor's longest pause is heeded."""
+    slots = Flapping(clock)
+    budget = slots.budget = Budget("a vendor", [Window(3, 10)], clock, slots, now=lambda: clock.now().timestamp())
+    slots.away = True
+    budget.pause(5)
+    slots.away = False
+    budget.acquire()
+    budget.acquire()
+    assert sum(clock.slept) >= 39
 
 
 def test_who_is_always_too_late_calls_late(clock: FakeClock, shared: FakeSlots) -> None:
