@@ -6,6 +6,7 @@ https://www.postgresql.org/docs/current/errcodes-appendix.html
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,15 @@ _SIGN_IN = {
     "28000": "does not let this user in from here",
     "3D000": "does not exist",
     "42501": "does not allow the user what keyturn does",
+}
+_TOLD_WHILE_CONNECTING = {
+    "authentication failed|no password supplied|no pg_hba.conf entry": _SIGN_IN["28P01"],
+    'role ".*" (does not exist|is not permitted to log in)': "has no such user, or lets it sign in nowhere",
+    "FATAL: +permission denied for database": "does not let this user connect",
+    "FATAL: .*database .* does not exist": _SIGN_IN["3D000"],
+    "SSL was required|invalid sslmode|root certificate|certificate verify failed|server certificate for": (
+        "cannot be reached with TLS as the address asks for it"
+    ),
 }
 # Trying again helps. By the beginning of the code, the more special first.
 _PASSING = {
@@ -126,7 +136,4 @@ def _told_while_connecting(cause: BaseException | None) -> str:
     # libpq gives a refused connection no code, only PostgreSQL's sentence. In other languages than English it is
     # taken for an unreachable server: less helpful, not wrong.
     said = str(cause) if isinstance(cause, psycopg.OperationalError) else ""
-    if "authentication failed" in said or "no password supplied" in said or "no pg_hba.conf entry" in said:
-        return _SIGN_IN["28P01"]
-    missing = "FATAL:" in said and "database" in said and "does not exist" in said
-    return _SIGN_IN["3D000"] if missing else ""
+    return next((problem for words, problem in _TOLD_WHILE_CONNECTING.items() if re.search(words, said)), "")

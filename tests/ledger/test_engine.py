@@ -3,6 +3,7 @@ from __future__ import annotations
 import pickle
 import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import psycopg
@@ -84,6 +85,37 @@ def test_no_connection_left(server: str, clock: Clock) -> None:
                 PostgresLedger(make_engine(url), clock, 1.0).integrations()
         finally:
             admin.execute(f"DROP ROLE {role}")
+
+
+def test_who_may_not_connect(server: str, new_database: Callable[[str], str], clock: Clock) -> None:
+    """A wrong user is a fault of configuration: trying again will not help."""
+    url, role = make_url(new_database("template0")), f"kt_{uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(f"CREATE ROLE {role} LOGIN")
+        admin.execute(f"REVOKE CONNECT ON DATABASE {url.database} FROM PUBLIC")
+        try:
+            for user, problem in ((role, "does not let this user connect"), ("kt_nobody", "no such user")):
+                given = url.set(username=user, password="x").render_as_string(hide_password=False)
+                with pytest.raises(ConfigurationError, match=problem):
+                    PostgresLedger(make_engine(given), clock, 1.0).integrations()
+        finally:
+            admin.execute(f"DROP ROLE {role}")
+
+
+def test_no_tls_where_it_is_asked_for(clock: Clock) -> None:
+    """A server without TLS, when the address demands it, is told apart from one that is not there."""
+    with socket.create_server(("127.0.0.1", 0)) as plain, ThreadPoolExecutor(1) as pool:
+        pool.submit(_refuse_tls, plain)
+        url = f"postgresql://keyturn@127.0.0.1:{plain.getsockname()[1]}/thebase?sslmode=require"
+        with pytest.raises(ConfigurationError, match="TLS as the address asks"):
+            PostgresLedger(make_engine(url), clock, 1.0).integrations()
+
+
+def _refuse_tls(server: socket.socket) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(8)  # an SSLRequest
+        connection.sendall(b"N")
 
 
 def test_no_such_database(server: str, clock: Clock) -> None:
