@@ -30,7 +30,8 @@ def main() -> None:
     try:
         modules = own_settings().preload.split()
     except KeyturnError as error:
-        sys.exit(str(error))
+        print(error, file=sys.stderr)  # noqa: T201  as a command does
+        sys.exit(error.exit_code)
     gc.disable()  # until the worker is set up, as in the fork server
     preload(())
     _fork(modules, leaving, began)

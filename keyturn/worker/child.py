@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import random
 import runpy
@@ -23,8 +24,9 @@ _FAILED = 1
 class Leaving:
     """Ends a forked process for good once everything else that belongs to a process's end is done.
 
-    Made before anything is imported, it is asked last of all: after threads were joined and whoever wanted to be told
-    of the end was told. Then the process goes without taking the modules apart, which would copy the server's memory.
+    Made before Prefect is imported, it is asked after all who come with that: threads were joined, and whoever wanted
+    to be told of the end was told. What is older is seen to here. Then the process goes without taking the modules
+    apart, which would copy the server's memory.
     """
 
     def __init__(self) -> None:
@@ -34,6 +36,7 @@ class Leaving:
     def _leave(self) -> None:
         if self.code is None:
             return  # this is the server itself
+        logging.shutdown()  # asked for by the standard library, before there was a `Leaving`
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()

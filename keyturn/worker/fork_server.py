@@ -139,6 +139,8 @@ def become(link: socket.socket, modules: Sequence[str], leaving: Leaving, began:
     from prefect.context import refresh_global_settings_context  # noqa: PLC0415  the program imports it later
 
     _ignore_signals()
+    if not sys.flags.safe_path and os.getcwd() in sys.path:  # noqa: PTH109  as `-m` has put it there
+        sys.path.remove(os.getcwd())  # noqa: PTH109  a later server, and a run, would not find what is only there
     os.chdir("/")
     with open(os.devnull, "rb") as nothing:  # noqa: PTH123  a descriptor is what is needed
         os.dup2(nothing.fileno(), sys.stdin.fileno() if sys.stdin else 0)

@@ -22,12 +22,17 @@ async def look(client: PrefectClient, run: UUID) -> FlowRun | None:
         return None
 
 
+def to_be_cancelled(run: FlowRun | None) -> bool:
+    """Whether no process of it may go on. Prefect calls it Cancelled before its process is gone, if that is new."""
+    return run is not None and run.state is not None and (run.state.is_cancelling() or run.state.is_cancelled())
+
+
 async def is_cancelling(client: PrefectClient, run: UUID) -> bool:
     """Whether it is to be cancelled; asked a few times, since an event may come before its state is kept."""
     for wait_s in _KEPT_AFTER_S:
         await asyncio.sleep(wait_s)
         now = await look(client, run)
-        if now is None or (now.state is not None and now.state.is_cancelling()):
+        if now is None or to_be_cancelled(now):
             return now is not None
     return False
 

@@ -52,7 +52,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         self._closing = False
         self._handed_back: set[Execution] = set()
         self._unsaid: set[UUID] = set()  # stopped in order to be cancelled, which Prefect may not know yet
-        self._beginning: set[asyncio.Future[Execution]] = set()
+        self._beginning: dict[UUID, asyncio.Future[Execution]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def setup(self) -> None:
@@ -129,9 +129,12 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         """Take nothing more, let short work finish, hand the rest back, and only then go."""
         self._closing = True
         if self._beginning:  # a process that is being forked is not left alone with its run
-            await asyncio.wait(self._beginning, timeout=_TEARDOWN_WITHIN_S)
+            await asyncio.wait(self._beginning.values(), timeout=min(self._told.grace_s, _TEARDOWN_WITHIN_S))
+        for late in list(self._beginning.values()):  # no server came up for it: whoever waits hands its run back
+            late.cancel()
         await self._running.settle(self._told.grace_s)  # who wants to cancel is heard meanwhile
         await asyncio.gather(*(self._hand_back(execution) for execution in self._running))
+        await asyncio.gather(*(self._say_cancelled(run) for run in self._unsaid), return_exceptions=True)
         for task in self._tasks:
             task.cancel()
         with anyio.move_on_after(_TEARDOWN_WITHIN_S):
@@ -142,15 +145,26 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
     async def _started(self, flow_run: FlowRun, configuration: WarmConfiguration, folder: Path) -> Execution | None:
         """The run's process; `None` when the worker is closing, and the run was handed back."""
         if self._closing:
-            await states.put_back(self.client, await self.client.read_flow_run(flow_run.id))
+            await self._hand_back_unstarted(flow_run)
             return None
         name = str(uuid4())
         told = configuration.variables | self._intents.expect(name)
         order = Order(name, told, str(folder), configuration.stream_output, configuration.own_command)
         beginning = asyncio.ensure_future(self._forked(flow_run, order))
-        self._beginning.add(beginning)
-        beginning.add_done_callback(self._beginning.discard)
-        return await beginning
+        self._beginning[flow_run.id] = beginning
+        beginning.add_done_callback(lambda _: self._beginning.pop(flow_run.id, None))
+        self._begin(f"look at {flow_run.id}", self._cancel_missed(flow_run.id))
+        try:
+            return await asyncio.shield(beginning)
+        except asyncio.CancelledError:
+            if not beginning.cancelled():  # it is this task that was
+                beginning.cancel()
+                raise
+        await self._hand_back_unstarted(flow_run)
+        return None
+
+    async def _hand_back_unstarted(self, flow_run: FlowRun) -> None:
+        await states.put_back(self.client, await self.client.read_flow_run(flow_run.id))
 
     async def _forked(self, flow_run: FlowRun, order: Order) -> Execution:
         process = await self._servers.fork(order)
@@ -171,7 +185,11 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
 
     async def _judged(self, execution: Execution, code: int | None) -> int:
         """The exit code to be reported: one that is not 0 has Prefect say Crashed of the run, whoever has it by now."""
-        if code == 0 or execution in self._handed_back:
+        if execution in self._handed_back:
+            return 0
+        if code == 0:
+            self._unsaid.add(execution.run)  # one that was to be cancelled at its very end waits to be told of it
+            self._begin(f"end of {execution.run}", self._say_cancelled(execution.run))
             return 0
         now = await states.look(self.client, execution.run)
         if now is None or self._running.of(execution.run) or not execution.is_its(now):
@@ -196,9 +214,13 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
     async def _cancel(self, run: UUID) -> None:
         """End a run's processes, if it is to be cancelled: of events, old ones are told again."""
         try:
-            if not self._running.of(run) or not await states.is_cancelling(self.client, run):
+            beginning = self._beginning.get(run)
+            if not (beginning or self._running.of(run)) or not await states.is_cancelling(self.client, run):
                 return
             self._unsaid.add(run)
+            if beginning:
+                await self._say_cancelled(run)
+                await asyncio.wait([beginning])  # a process that comes only now is stopped all the same
             for execution in self._running.of(run):
                 await self._running.stop(execution, Intent.CANCEL, _CANCEL_GRACE_S)
             await self._say_cancelled(run)
@@ -216,9 +238,13 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         for run in [run for run in self._unsaid if not self._running.of(run)]:
             await self._say_cancelled(run)
         for execution in self._running:
-            now = await states.look(self.client, execution.run)
-            if now is not None and now.state is not None and now.state.is_cancelling():
+            if states.to_be_cancelled(await states.look(self.client, execution.run)):
                 self._begin(f"cancel {execution.run}", self._cancel(execution.run))
+
+    async def _cancel_missed(self, run: UUID) -> None:
+        """Heed a wish to cancel that was heard after the run was taken and before its process had begun."""
+        if states.to_be_cancelled(await states.look(self.client, run)):
+            await self._cancel(run)
 
     async def _poll(self) -> set[UUID]:
         return {run.id for run in await self.get_and_submit_flow_runs()}
@@ -226,7 +252,12 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
     def _begin(self, name: str, work: Any) -> None:  # noqa: ANN401  any coroutine
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._over)
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            self._logger.warning("Tried again at the next look (%s): %s", type(error).__name__, task.get_name())
 
 
 def _folder(configuration: WarmConfiguration) -> contextlib.AbstractContextManager[Path]:

@@ -24,6 +24,7 @@ from keyturn.errors import (
     UnavailableError,
     VendorRefusedError,
 )
+from keyturn.ports import Window
 from keyturn.settings import StackOneSettings
 
 KEY = "v1.eu1.canary-key"
@@ -176,6 +177,45 @@ def test_a_dropped_connection_after_a_write_is_ambiguous(
     """Nothing, half an answer and nonsense all leave the effect unknown."""
     with pytest.raises(AmbiguousError, match="dropped the connection"):
         transport(base_url=raw_server(answer).url).fetch(WRITE)
+
+
+class Confirming(Budget):
+    """A budget that notes what the server had read when a slot was confirmed, and may refuse to."""
+
+    def __init__(self, clock: Any, server: Any, problem: Exception | None = None) -> None:
+        super().__init__("Vendor", [Window(100, 60)], clock)
+        self.read: list[list[bytes]] = []
+        self._server, self._problem = server, problem
+
+    def confirm(self, leave_by: float, company: str = "") -> None:
+        """Note, and refuse if that is wanted."""
+        self.read.append(list(self._server.requests))
+        if self._problem:
+            raise self._problem
+        super().confirm(leave_by, company)
+
+
+def test_the_slot_is_confirmed_once_connected_and_before_anything_is_sent(
+    clock: Any, raw_server: Callable[[bytes | None], Any]
+) -> None:
+    """However long connecting took: the vendor counts from when the request arrives."""
+    server = raw_server(b"HTTP/1.1 204 No Content\r\n\r\n")
+    budget = Confirming(clock, server)
+    with Transport(Vendor("Vendor", server.url), budget, clock) as transport:
+        transport.fetch(WRITE)
+    assert budget.read == [[]]
+    assert len(server.requests) == 1
+
+
+def test_a_slot_that_cannot_be_had_any_more_sends_nothing(
+    clock: Any, raw_server: Callable[[bytes | None], Any]
+) -> None:
+    """The call is told that the budget is used up, and the vendor has read nothing."""
+    server = raw_server(b"HTTP/1.1 204 No Content\r\n\r\n")
+    budget = Confirming(clock, server, RateLimitedError("Vendor", "is used up", "Wait.", 5))
+    with Transport(Vendor("Vendor", server.url), budget, clock) as transport, pytest.raises(RateLimitedError):
+        transport.fetch(WRITE)
+    assert [request for request in server.requests if request] == []
 
 
 def test_a_request_has_a_user_agent_and_is_signed(transport: Any, raw_server: Callable[[bytes | None], Any]) -> None:

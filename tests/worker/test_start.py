@@ -17,9 +17,9 @@ def started(*options: str, **variables: str) -> subprocess.CompletedProcess[str]
 
 
 def test_a_setting_that_is_wrong_is_named() -> None:
-    """Before anything is started."""
+    """Before anything is started, and with the code that tells whoever starts it again that this will not help."""
     ended = started("--pool", "keyturn", KEYTURN_WORKER__GRACE_S="soon")
-    assert ended.returncode == 1
+    assert ended.returncode == 2
     assert "KEYTURN_WORKER__GRACE_S" in ended.stderr
     assert "Traceback" not in ended.stderr
 
