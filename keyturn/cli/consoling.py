@@ -101,7 +101,7 @@ def _require_tables(settings: Settings) -> None:
     from keyturn.errors import ConfigurationError
     from keyturn.ledger import migrate
 
-    if pending := migrate.pending(settings.require_ledger_url()):
+    if pending := migrate.lacking(settings.require_ledger_url()):
         raise ConfigurationError("the ledger", f"lacks {', '.join(pending)}", "Run `keyturn db upgrade` first.")
 
 

@@ -123,7 +123,7 @@ def questions(ports: Ports) -> Mapping[str, Question]:
 
 
 def _pending(ports: Ports) -> str:
-    pending = migrate.pending(ports.settings.require_ledger_url())
+    pending = migrate.lacking(ports.settings.require_ledger_url())
     return f"migrations are pending: {', '.join(pending)}" if pending else ""
 
 

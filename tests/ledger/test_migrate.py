@@ -123,6 +123,14 @@ def test_ledger_of_a_newer_keyturn(url: str) -> None:
         migrate.pending(url)
     with pytest.raises(ConfigurationError, match="9999"):
         migrate.upgrade(url)
+    assert migrate.lacking(url) == []
+
+
+def test_ledger_of_an_older_keyturn(url: str) -> None:
+    """It lacks what is pending."""
+    migrate.downgrade(url, "-1")
+    assert len(migrate.lacking(url)) == 1
+    assert migrate.lacking(url) == migrate.pending(url)
 
 
 def test_unknown_revision_to_go_back_to(url: str) -> None:
