@@ -30,6 +30,7 @@ _UNKNOWN_END = 255
 _CANCEL_GRACE_S = 30.0
 _HAND_BACK_GRACE_S = 5.0
 _TEARDOWN_WITHIN_S = 15.0
+_FORKED_WITHIN_S = 1.0  # once there is a server that forks, however little grace there is
 
 
 class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
@@ -129,7 +130,8 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         """Take nothing more, let short work finish, hand the rest back, and only then go."""
         self._closing = True
         if self._beginning:  # a process that is being forked is not left alone with its run
-            await asyncio.wait(self._beginning.values(), timeout=min(self._told.grace_s, _TEARDOWN_WITHIN_S))
+            patience_s = min(max(self._told.grace_s, _FORKED_WITHIN_S), _TEARDOWN_WITHIN_S)
+            await asyncio.wait(self._beginning.values(), timeout=patience_s)
         for late in list(self._beginning.values()):  # no server came up for it: whoever waits hands its run back
             late.cancel()
         await self._running.settle(self._told.grace_s)  # who wants to cancel is heard meanwhile
