@@ -40,16 +40,15 @@ def pending(url: str) -> list[str]:
         ConfigurationError: the ledger was upgraded by a newer keyturn.
     """
     with _connected(url) as connection:
-        steps = ScriptDirectory.from_config(_config(connection)).iterate_revisions("head", _current(connection))
-        return [f"{step.revision} {step.doc.rstrip('.').lower()}" for step in reversed(list(steps))]
+        return _after(_current(connection), ScriptDirectory.from_config(_config(connection)))
 
 
 def lacking(url: str) -> list[str]:
     """As `pending`, and nothing where a newer keyturn upgraded the ledger: migrations add, so this one works on it."""
     with _connected(url) as connection:
-        head = ScriptDirectory.from_config(_config(connection)).get_current_head() or ""
-        newer = (_current(connection) or "") > head  # revisions are numbers of four digits
-    return [] if newer else pending(url)
+        known, revision = ScriptDirectory.from_config(_config(connection)), _current(connection)
+        newer = (revision or "") > (known.get_current_head() or "")  # revisions are numbers of four digits
+        return [] if newer else _after(revision, known)
 
 
 def current(url: str) -> str | None:
@@ -77,6 +76,11 @@ def _locked(url: str) -> Iterator[Connection]:
     with _connected(url) as connection:
         connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
         yield connection
+
+
+def _after(revision: str | None, known: ScriptDirectory) -> list[str]:
+    steps = known.iterate_revisions("head", revision)
+    return [f"{step.revision} {step.doc.rstrip('.').lower()}" for step in reversed(list(steps))]
 
 
 def _config(connection: Connection) -> Config:

@@ -49,6 +49,12 @@ def program(name: str) -> str:
     return found
 
 
+def executable(file: Path, text: str) -> None:
+    """Write a program of that shell text, to stand in for one that a script calls."""
+    file.write_text(f"#!/bin/sh\n{text}\n")
+    file.chmod(0o755)
+
+
 @cache
 def _known() -> set[str]:
     ours = set(re.findall(r"`(KEYTURN_\w+)`", settings.reference()))

@@ -10,8 +10,7 @@ import pytest
 from keyturn import settings
 from keyturn.errors import ConfigurationError, UnavailableError
 from tests.deployments.shapes.test_kubernetes import PODS, README, Pod
-from tests.deployments.shapes.test_started_again import executable
-from tests.deployments.shapes_of import strangers
+from tests.deployments.shapes_of import executable, strangers
 
 WAITING = [pod for pod in PODS if pod.name in {"keyturn-worker", "keyturn-console", "run"}]
 each_waiting = pytest.mark.parametrize("pod", WAITING, ids=lambda pod: pod.name)

@@ -7,17 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.deployments.shapes_of import DEPLOYMENTS, program, read_yaml
+from tests.deployments.shapes_of import DEPLOYMENTS, executable, program, read_yaml
 
 _COMPOSE = read_yaml(DEPLOYMENTS / "compose" / "compose.yaml")[0]["services"]["deployments"]["command"]
 _JOB = read_yaml(DEPLOYMENTS / "kubernetes" / "deployments.yaml")[0]["spec"]["template"]["spec"]
 _SECRETS = str(DEPLOYMENTS / "compose" / "secrets.sh")
-
-
-def executable(file: Path, text: str) -> None:
-    """Write a program of that shell text."""
-    file.write_text(f"#!/bin/sh\n{text}\n")
-    file.chmod(0o755)
 
 
 @pytest.mark.parametrize("command", [_COMPOSE, _JOB["containers"][0]["command"]], ids=["compose", "kubernetes"])
