@@ -63,6 +63,7 @@ class Pointer:
         fence: number of the execution that wrote it; an older one never overwrites a newer one's.
         attempt_id: the attempt that wrote it, in text.
         rotation: the token of the rotation that wrote it last: its attempt's id.
+        previous: the secret that the last click has left a grace: the one before CURRENT, or a PENDING passed over.
         grace_ends_at: ISO 8601, when Gong has certainly stopped accepting the older secret.
         retired: the last PREVIOUS, after its grace: dead, and never offered for a rollback.
     """

@@ -237,8 +237,12 @@ def refuse_inside_grace(ends: datetime | None, execution: Execution, terms: Term
 
 
 def _reserved(pointer: Pointer, execution: Execution, now: datetime) -> Pointer:
-    """The pointer with this rotation's name on it; a PREVIOUS that an abandoned one left is marked dead in its time."""
-    token, ends_at = str(execution.attempt_id), pointer.grace_ends_at
+    """The pointer with this rotation's name on it; a PREVIOUS that an abandoned one left is marked dead in its time.
+
+    But not one that is newer than CURRENT: it was a PENDING, and the clock rests on what people said of their click.
+    """
+    token, ends_at, previous = str(execution.attempt_id), pointer.grace_ends_at, pointer.previous
     kept = replace(pointer, rotation=token, attempt_id=token, fence=execution.fence)
     over = bool(ends_at) and now >= datetime.fromisoformat(ends_at)
-    return replace(kept, previous=None, retired=pointer.previous) if over and pointer.previous else kept
+    older = previous is not None and pointer.current is not None and previous.version < pointer.current.version
+    return replace(kept, previous=None, retired=previous) if over and older else kept

@@ -48,8 +48,9 @@ class Staging:
         pointer = self.secrets.pointer(execution.key)
         if pointer.current != ref:
             refuse_foreign(pointer, execution)
+            kept = _with_left(work, execution, pointer, ref)
             pointer = self.secrets.write_pointer(
-                execution.key, _pending(pointer, ref, execution, grace.latest_end.isoformat())
+                execution.key, _pending(kept, ref, execution, grace.latest_end.isoformat())
             )
         return as_body(ref) | {"pointer": pointer.revision, "grace_ends_at": pointer.grace_ends_at}
 
@@ -79,6 +80,20 @@ class Staging:
         if gate is None:  # an adopted secret was asked of nobody: then nobody can be asked for it again
             raise error
         return gate
+
+
+def _with_left(work: Work, execution: Execution, pointer: Pointer, ref: CredentialRef) -> Pointer:
+    """The pointer with the PENDING of a rotation before as PREVIOUS, if another one takes its place that may be right.
+
+    It was passed over for a secret that was handed in later, or because a known one would have lived on with it. Gong
+    made it later than CURRENT, so it is the one that the click has left a grace, and it is not forgotten before
+    something newer is proven (invariant 3). One that the preflight found worth nothing is.
+    """
+    preflight, left = receipt_of(work, Stage.PREFLIGHT, execution).body, pointer.pending
+    passed_over = work.attempt.terms.compromised or preflight.get("adopt") is not None
+    if left in (None, ref) or not passed_over or pointer.revision != preflight["pointer"]:
+        return pointer  # what this rotation itself has staged before, Gong has refused
+    return replace(pointer, previous=left)
 
 
 def _pending(pointer: Pointer, ref: CredentialRef, execution: Execution, grace_ends_at: str) -> Pointer:

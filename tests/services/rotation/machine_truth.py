@@ -50,9 +50,10 @@ class Truth:
         """3. PENDING stays in the pointer until it is CURRENT, something newer is verified, or it was seen to fail.
 
         Gong has to refuse it, then; unless something else stood in the profile where people said that it was put in.
+        Where a known secret is turned it stays as PREVIOUS: it is the older one in Gong after the next click.
         """
         pointers = self._pointers()
-        now, last = {p.current for p in pointers} | {pointers[-1].pending}, pointers[-1].current
+        now, last = {p.current for p in pointers} | {pointers[-1].pending, pointers[-1].previous}, pointers[-1].current
         for pending in {p.pending for p in pointers if p.pending} - now:
             newer = last is not None and last.version > pending.version
             if not newer and self._world.takes(pending) and not (self._world.misled and self._seen_to_fail(pending)):
