@@ -19,12 +19,16 @@ from keyturn.ledger.rows import attempt_of, decision_of, gate_of
 from keyturn.ledger.tables import attempts, decisions, gates
 from keyturn.ledger.unit import SYSTEM, Unit
 
+_WITH_DECISIONS = (
+    select(*gates.c, *(c.label(f"d_{c.name}") for c in decisions.c))
+    .select_from(gates.outerjoin(decisions))
+    .order_by(gates.c.seq, decisions.c.seq)
+)
+
 
 def find(connection: Connection, *where: ColumnElement[bool]) -> list[Gate]:
     """The gates for which all conditions hold, with their decisions, oldest first."""
-    columns = [*gates.c, *(c.label(f"d_{c.name}") for c in decisions.c)]
-    asked = select(*columns).select_from(gates.outerjoin(decisions)).where(*where)
-    rows = connection.execute(asked.order_by(gates.c.seq, decisions.c.seq)).all()
+    rows = connection.execute(_WITH_DECISIONS.where(*where)).all()
     grouped = (list(same) for _, same in groupby(rows, key=lambda row: row.seq))
     return [gate_of(same[0], (decision_of(row) for row in same if row.d_seq is not None)) for same in grouped]
 

@@ -20,6 +20,10 @@ _STANDSTILL_MS = 15_000
 _PATIENCE_MS = 30_000  # for the trail, where nobody has said how long to wait for others
 _BATCH = 1000
 _SAID = ("key", "actor", "signed_in", "event", "digest")
+_ALONE = select(
+    func.set_config("idle_in_transaction_session_timeout", str(_STANDSTILL_MS), True),
+    func.pg_advisory_xact_lock(_LOCK),
+)
 # "BC" spells the era, without which a moment and the one as long before our era would be the same text. What is in our
 # era goes without, as it was hashed from the beginning.
 _AT = func.to_char(func.timezone("UTC", audit.c.at), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"BC')
@@ -41,8 +45,7 @@ def append(connection: Connection, entries: Sequence[AuditEntry]) -> None:
 
     For the same reason PostgreSQL is told to end this transaction soon if its process freezes from here on.
     """
-    patience = func.set_config("idle_in_transaction_session_timeout", str(_STANDSTILL_MS), True)
-    connection.execute(select(patience, func.pg_advisory_xact_lock(_LOCK)))
+    connection.execute(_ALONE)
     head = _head(connection)  # a statement of its own: only then it sees what the writer before has committed
     pairs = zip(entries, chain(head, entries), strict=True)
     connection.execute(insert(audit), [_columns(entry, row) for entry, row in pairs])

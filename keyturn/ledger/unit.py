@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from keyturn.domain.attempt import Attempt
@@ -23,6 +23,8 @@ from keyturn.ports import Clock
 CHANNEL = "keyturn"
 SYSTEM = Person("system", "system", frozenset(), "")
 NOBODY = Person("unknown", "unknown", frozenset(), "not signed in")
+_WAIT_FOR_LOCKS = text("SELECT set_config('lock_timeout', :timeout, true)")  # until the end of the transaction
+_WAKE = text(f"SELECT pg_notify('{CHANNEL}', :attempt)")
 
 
 @dataclass(slots=True)
@@ -80,7 +82,7 @@ class Unit:
     def settle(self) -> None:
         """Write what was collected; the last thing before the commit."""
         for attempt_id in sorted(self._changed):
-            self.connection.execute(select(func.pg_notify(CHANNEL, str(attempt_id))))
+            self.connection.execute(_WAKE, {"attempt": str(attempt_id)})
         if self._entries:
             append(self.connection, self._entries)
 
@@ -96,8 +98,7 @@ def transaction(engine: Engine, clock: Clock, lock_timeout_s: float, subject: st
         subject: what errors are about: an integration key or an attempt.
     """
     with translated(engine.url, subject) as phase, engine.connect() as connection:
-        timeout = f"{round(lock_timeout_s * 1000)}ms"
-        connection.execute(select(func.set_config("lock_timeout", timeout, True)))
+        connection.execute(_WAIT_FOR_LOCKS, {"timeout": f"{round(lock_timeout_s * 1000)}ms"})
         unit = Unit(connection, clock)
         yield unit
         phase.settling = True

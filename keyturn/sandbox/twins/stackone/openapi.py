@@ -1,6 +1,7 @@
 """The live OpenAPI document: what this twin offers at this moment, with the write API of the day."""
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel
@@ -74,13 +75,12 @@ class Specification:
 def document(options: StackOneOptions) -> dict[str, Any]:
     """The OpenAPI document under these options."""
     creation, update = bodies(options)
-    models: list[type[BaseModel]] = [each for each in vars(wire).values() if _is_model(each)]
-    schemas = _schemas(models)
+    schemas = _schemas(*(each for each in vars(wire).values() if _is_model(each)))
     operations: Iterable[Operation] = OPERATIONS
     path = write_path(options)
     if path is not None:
         operations = (*OPERATIONS, *_writes(path, creation.__name__, update.__name__))
-        schemas |= _schemas([creation, update])
+        schemas = schemas | _schemas(creation, update)
     return {
         "openapi": "3.1.0",
         "info": {"title": "StackOne (twin)", "version": "1.0.0"},
@@ -102,7 +102,8 @@ def _is_model(value: object) -> bool:
     return isinstance(value, type) and issubclass(value, BaseModel) and value is not BaseModel
 
 
-def _schemas(models: Iterable[type[BaseModel]]) -> dict[str, Any]:
+@cache  # the models are always the same few, and making their schemas takes longer than all of an answer
+def _schemas(*models: type[BaseModel]) -> dict[str, Any]:
     schemas: dict[str, Any] = {}
     for model in models:
         schema = model.model_json_schema(ref_template=_REF)
