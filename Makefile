@@ -13,7 +13,7 @@
 #   make lock     pin the newest dependencies that pyproject.toml allows
 
 PYTHON ?= python3
-WORKERS ?= 2
+WORKERS ?= 3
 BIN := .venv/bin
 READY := .venv/ready
 # Debian's packages that the tests use, each beside what shows that it is there.
