@@ -70,7 +70,7 @@ def twin(twins: Any) -> Iterator[Party]:
 
 def _vendor() -> StackOneSettings:
     key = os.environ.get(f"{PREFIX}API_KEY", "")
-    if not key:
+    if not key:  # the real StackOne, which only who has a project there can ask
         pytest.skip(f"{PREFIX}API_KEY is not set")
     url = os.environ.get(f"{PREFIX}BASE_URL", "https://api.stackone.com")
     return StackOneSettings(api_key=SecretStr(key), base_url=url)
@@ -138,7 +138,7 @@ def test_it_is_known_which_writer_to_use(party: Party) -> None:
 def test_a_live_call_is_counted_and_forgotten(party: Party) -> None:
     """Reads one page of users through a linked account."""
     account_id = os.environ.get(f"{PREFIX}ACCOUNT_ID", "") if party.twins is None else _linked(party)
-    if not account_id:
+    if not account_id:  # the same: an account that is linked there
         pytest.skip(f"{PREFIX}ACCOUNT_ID is not set")
     assert party.hub.account(account_id).status == "active"
     call = party.hub.list_users(account_id)
@@ -153,7 +153,7 @@ def test_a_connect_session_is_pending_until_somebody_consents(party: Party) -> N
     """WRITES: makes a connect session for the profile that the environment names."""
     named = os.environ.get(f"{PREFIX}PROFILE_ID", "")
     profile_id = named if party.twins is None else party.hub.profiles("gong")[0].id
-    if not profile_id:
+    if not profile_id:  # the same: a profile that may get a session
         pytest.skip(f"{PREFIX}PROFILE_ID is not set")
     session = party.hub.create_session(profile_id, ACCOUNT, 60)
     assert session.auth_link.startswith("http")

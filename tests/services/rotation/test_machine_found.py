@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from keyturn.domain.attempt import AttemptState, Halt, Stage, Terms
+from keyturn.domain.credential import CredentialRef
 from keyturn.domain.gate import GateKind
 from keyturn.ports import RunState
 from keyturn.services.intake import Told
@@ -170,64 +171,57 @@ def _receipts(people: People) -> list[object]:
     return list(people.world.ledger.receipts(people.last().id))
 
 
-def _left_behind() -> People:
-    """A rotation of a known secret, where the rotation before was abandoned with a PENDING that works."""
+def _clicked_beside(*, tells: bool) -> tuple[People, CredentialRef]:
+    """A click for a known secret, where the rotation before was abandoned with a PENDING that works, and lives on."""
     people = _at(GateKind.PROOF)
     people.say(people.rotating.abandon, OLGA)
     people.start(OLGA, Terms(compromised=True))
     _moved(people)
-    return people
+    left = people.world.pointer.pending
+    assert left
+    people.world.click(168)  # which was to leave it no grace
+    people.hand_in_click(people.world.clipboard[-1], tells=tells)
+    return people, left
+
+
+def _kept_to_the_end(people: People, left: CredentialRef) -> None:
+    """Gong takes the secret that was left, and it is not forgotten; the rotation under way completes."""
+    assert people.world.takes(left)
+    assert not Truth(people.world).pending_is_never_lost()
+    people.bring_to_an_end()
+    assert people.last().state is AttemptState.COMPLETED
+
+
+def _begun_anew(people: People) -> None:
+    people.say(people.rotating.abandon, OLGA)
+    people.start(ALICE, Terms())
+    _moved(people)
 
 
 def test_a_pending_secret_that_outlives_the_click_for_a_known_one() -> None:
     """It is the older secret in Gong then, and is kept as PREVIOUS until the newest one is proven."""
-    people = _left_behind()
-    world, left = people.world, people.world.pointer.pending
-    world.click(168)  # which was to leave it no grace
-    people.hand_in_click(world.clipboard[-1], tells=True)
+    people, left = _clicked_beside(tells=True)
     _moved(people)
-    assert left
-    assert world.takes(left)
-    assert world.pointer.previous == left
-    assert world.pointer.pending not in (None, left)
-    assert not Truth(world).pending_is_never_lost()
-    people.bring_to_an_end()
-    assert people.last().state is AttemptState.COMPLETED
-    assert world.pointer.previous is None
+    assert people.world.pointer.previous == left
+    assert people.world.pointer.pending not in (None, left)
+    _kept_to_the_end(people, left)
+    assert people.world.pointer.previous is None
 
 
 def test_a_pending_secret_that_outlives_what_was_said_of_a_click() -> None:
     """The clock says that it is dead, and it is not: the next rotation does not forget it before a newer is proven."""
-    people = _left_behind()
-    world, left = people.world, people.world.pointer.pending
-    world.click(168)
-    people.hand_in_click(world.clipboard[-1], tells=False)
+    people, left = _clicked_beside(tells=False)
     _moved(people)
-    people.say(people.rotating.abandon, OLGA)
-    people.start(ALICE, Terms())
-    _moved(people)
-    assert left
-    assert world.takes(left)
-    assert not Truth(world).pending_is_never_lost()
-    people.bring_to_an_end()
-    assert people.last().state is AttemptState.COMPLETED
-    assert world.pointer.previous is None
+    _begun_anew(people)
+    _kept_to_the_end(people, left)
+    assert people.world.pointer.previous is None
 
 
 def test_a_pending_secret_that_one_handed_in_later_takes_the_place_of() -> None:
     """Both may be right: the earlier is kept as PREVIOUS until the later one is proven."""
-    people = _left_behind()
-    world, left = people.world, people.world.pointer.pending
-    world.click(168)
-    people.hand_in_click(world.clipboard[-1], tells=True)
-    people.say(people.rotating.abandon, OLGA)
-    people.start(ALICE, Terms())
-    _moved(people)
+    people, left = _clicked_beside(tells=True)
+    _begun_anew(people)
     people.cooperate()
     _moved(people)
-    assert left
-    assert world.takes(left)
-    assert world.pointer.pending not in (None, left)
-    assert not Truth(world).pending_is_never_lost()
-    people.bring_to_an_end()
-    assert people.last().state is AttemptState.COMPLETED
+    assert people.world.pointer.pending not in (None, left)
+    _kept_to_the_end(people, left)
